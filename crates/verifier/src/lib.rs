@@ -1,0 +1,74 @@
+//! Verifies Symbolon's access tokens: what a token says ([`Claims`]), and whether to believe it ([`verify`]). The issuer
+//! mints from the same [`Claims`], so what it signs is by construction what is accepted here. Nothing in this crate reads
+//! a clock, opens a connection or awaits: the time, the keys and what is expected are arguments, and revocation is the
+//! caller's question, asked once the signature holds.
+//!
+//! ```
+//! use std::collections::HashMap;
+//! use symbolon_verifier::{Audience, Expected, KeySource, Rejection, VerifyingKey, verify};
+//!
+//! struct Published(HashMap<String, VerifyingKey>);
+//!
+//! impl KeySource for Published {
+//!     fn verifying_key(&self, kid: &str) -> Option<VerifyingKey> {
+//!         self.0.get(kid).copied()
+//!     }
+//! }
+//!
+//! // `x` of the issuer's JWK, decoded: RFC 8037, appendix A.2.
+//! let x = [
+//!     0xd7, 0x5a, 0x98, 0x01, 0x82, 0xb1, 0x0a, 0xb7, 0xd5, 0x4b, 0xfe, 0xd3, 0xc9, 0x64, 0x07, 0x3a,
+//!     0x0e, 0xe1, 0x72, 0xf3, 0xda, 0xa6, 0x23, 0x25, 0xaf, 0x02, 0x1a, 0x68, 0xf7, 0x07, 0x51, 0x1a,
+//! ];
+//! let keys = Published(HashMap::from([("2026-01".to_owned(), VerifyingKey::from_bytes(&x)?)]));
+//! let audiences = ["https://api.example".to_owned()];
+//! let expected = Expected {
+//!     issuer: "https://id.example",
+//!     audience: Audience::OneOf(&audiences),
+//!     now: 1_800_000_060,
+//!     exp_leeway: 30,
+//!     iat_leeway: 30,
+//! };
+//!
+//! let token = concat!(
+//!     "eyJhbGciOiJFZERTQSIsInR5cCI6ImF0K2p3dCIsImtpZCI6IjIwMjYtMDEifQ.",
+//!     "eyJpc3MiOiJodHRwczovL2lkLmV4YW1wbGUiLCJzdWIiOiJhbGljZSIsImF1ZCI6Imh0dHBzOi8vYXBpLmV4YW1wbGUiLCJleHAi",
+//!     "OjE4MDAwMDA5MDAsImlhdCI6MTgwMDAwMDAwMCwianRpIjoiWmsxbTBwUTkiLCJjbGllbnRfaWQiOiJ3ZWIiLCJzaWQiOiIwMTkw",
+//!     "YjZkMiJ9",
+//!     ".VLu7vb2OZf3vMi2-z7-XNHcT1QuHQOeFbrIgieO5GR3Ner1DHv1-hO7chQjWq1MjvT04fGgxN7iEJyiqjMqmCw",
+//! );
+//! let claims = verify(token, &keys, &expected)?;
+//! assert_eq!(claims.sub, "alice");
+//!
+//! let later = Expected { now: 1_800_001_000, ..expected };
+//! let rejection = verify(token, &keys, &later).unwrap_err();
+//! assert_eq!(rejection.label(), "expired");
+//! assert_eq!(rejection.to_string(), "the access token is not valid");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+#![warn(missing_docs)]
+
+mod claims;
+mod expected;
+mod header;
+mod jws;
+mod members;
+mod rejection;
+mod reserved;
+mod signature;
+mod verify;
+
+#[cfg(test)]
+mod forge;
+
+pub use claims::Claims;
+pub use expected::{Audience, Expected};
+pub use header::{ALGORITHM, MAX_KID_CHARS, TOKEN_TYPE};
+pub use jws::MAX_TOKEN_BYTES;
+pub use rejection::Rejection;
+pub use reserved::{RESERVED_CLAIMS, is_reserved};
+pub use verify::{KeySource, verify};
+
+/// The key type a [`KeySource`] hands out, so that a caller needs no `ed25519-dalek` of the same version.
+pub use ed25519_dalek::VerifyingKey;

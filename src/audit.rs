@@ -1,0 +1,107 @@
+//! What is told of decisions: one audit event (JSON on the log, target `symbolon::audit`) and one count each. It is told
+//! after the decision was stored, and knows nothing secret.
+
+use std::collections::HashSet;
+use std::sync::Mutex;
+
+use metrics::counter;
+
+use crate::service::Caller;
+use crate::session::redeem::{Refusal, Verdict};
+use crate::session::{Device, Session, SessionId};
+use crate::token::refresh::Refused;
+
+/// The target of audit events, for whoever filters or ships them.
+pub const TARGET: &str = "symbolon::audit";
+
+/// Tells of decisions. Remembers which replays it has told of, so that a parallel burst is one event.
+#[derive(Default)]
+pub struct Audit {
+    replays: Mutex<HashSet<(SessionId, u32)>>,
+}
+
+/// How many replays are remembered before the memory starts over: a bound on memory, not a promise.
+const REPLAYS_REMEMBERED: usize = 10_000;
+
+impl Audit {
+    /// A session was issued.
+    pub fn issued(&self, caller: &Caller, session: &Session) {
+        counter!("symbolon_sessions_issued_total").increment(1);
+        tracing::info!(target: TARGET, event = "issued", caller = caller.name, session_id = %session.id,
+            subject = session.subject, client_id = session.client_id);
+    }
+
+    /// A refresh token with a right tag was judged. `current` is what the session had before.
+    pub fn redeemed(&self, caller: &Caller, before: &Session, presented: u32, device: &Device, verdict: &Verdict) {
+        counter!("symbolon_refreshes_total", "outcome" => verdict.name()).increment(1);
+        let current = before.chain.generation;
+        let other_device = differs(&before.device, device);
+        let event = match verdict {
+            // Plain rotations are counted; an event for each would drown the others.
+            Verdict::Rotate(_) | Verdict::Current => return,
+            Verdict::Replay | Verdict::Repeat if !self.first_replay(before.id, current) => return,
+            Verdict::Refuse(Refusal::Client | Refusal::Grant(_)) => "denied",
+            Verdict::Replay => "replayed",
+            Verdict::Repeat => "repeated",
+            Verdict::Recover(_) => "recovered",
+            Verdict::Stale => "stale",
+            Verdict::Reuse => "reuse",
+            Verdict::Heal(_) | Verdict::RolledBack => "rolled_back",
+            Verdict::Refuse(Refusal::NotFound | Refusal::Revoked | Refusal::Expired) => "refused",
+        };
+        if other_device && event == "replayed" {
+            counter!("symbolon_replays_other_device_total").increment(1);
+        }
+        tracing::info!(target: TARGET, event, caller = caller.name, session_id = %before.id, subject = before.subject,
+            client_id = before.client_id, presented, current, other_device);
+    }
+
+    /// What was presented is no refresh token of ours, or of a master key we have not got: a count, never an event a
+    /// request, since anybody can send garbage.
+    pub fn token_refused(&self, refused: Refused) {
+        let outcome = match refused {
+            Refused::Invalid => "invalid",
+            Refused::MasterKeyUnknown(_) => "master_key_unknown",
+        };
+        counter!("symbolon_refreshes_total", "outcome" => outcome).increment(1);
+    }
+
+    /// A call ended sessions.
+    pub fn revoked(&self, caller: &Caller, session: &Session, reason: &str) {
+        counter!("symbolon_sessions_revoked_total").increment(1);
+        tracing::info!(target: TARGET, event = "revoked", caller = caller.name, session_id = %session.id,
+            subject = session.subject, client_id = session.client_id, reason);
+    }
+
+    /// A call ended sessions of a subject.
+    pub fn subject_revoked(&self, caller: &Caller, subject: &str, count: u64, reason: &str) {
+        counter!("symbolon_sessions_revoked_total").increment(count);
+        tracing::info!(target: TARGET, event = "subject_revoked", caller = caller.name, subject, count, reason);
+    }
+
+    /// A call changed what it may change of a session.
+    pub fn updated(&self, caller: &Caller, session: &Session) {
+        tracing::info!(target: TARGET, event = "updated", caller = caller.name, session_id = %session.id,
+            subject = session.subject, client_id = session.client_id);
+    }
+
+    /// A caller was refused what it asked for.
+    pub fn denied(&self, caller: &Caller, method: &str, field: &str) {
+        counter!("symbolon_denied_total").increment(1);
+        tracing::info!(target: TARGET, event = "denied", caller = caller.name, method, field);
+    }
+
+    fn first_replay(&self, session: SessionId, generation: u32) -> bool {
+        let mut told = self.replays.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if told.len() >= REPLAYS_REMEMBERED {
+            told.clear();
+        }
+        told.insert((session, generation))
+    }
+}
+
+/// Whether the call came from somewhere else than the session was last used from, as far as both are known.
+fn differs(before: &Device, now: &Device) -> bool {
+    let other = |before: &Option<String>, now: &Option<String>| now.is_some() && before.is_some() && before != now;
+    other(&before.user_agent, &now.user_agent) || other(&before.ip_address, &now.ip_address)
+}

@@ -1,0 +1,64 @@
+//! `symbolon dev`: everything on this machine with one command. Makes what it needs and says what it made.
+
+use std::fmt::Write;
+
+use super::assemble::{World, assemble, master_keys};
+use super::run::{Listeners, Running, start_telemetry};
+use super::{Configured, Failure, data_dir, print};
+use crate::config::{Config, Profile, from_process};
+use crate::store::{Missing, Store};
+
+pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
+    let loaded = from_process(Profile::Dev, configured.config.as_deref())?;
+    let config = loaded.config;
+    let metrics = start_telemetry(&config, &loaded.warnings)?;
+    let world = World::default();
+
+    let listeners = Listeners::bind(&config).await?;
+    data_dir::make(&config.data_dir)?;
+    let url = data_dir::database(&config)?;
+    let (keys, keys_are) = match &config.master_keys {
+        Some(keys) => (master_keys(keys.expose(), "SYMBOLON_MASTER_KEYS")?, "as configured".to_owned()),
+        None => {
+            let (keys, path, made) = data_dir::master_keys(&config.data_dir, world.entropy.as_ref())?;
+            (keys, format!("{}{}", path.display(), if made { " (made now)" } else { "" }))
+        }
+    };
+    let store = Store::open(&url, Missing::Create).await?;
+    let taken = store.migrate().await?;
+    let service = assemble(&config, store, &keys, world).await?;
+
+    let banner = banner(&config, &listeners, &url.to_string(), taken.len(), &keys_are)?;
+    let running = Running::start(service, listeners, &metrics, config.grpc.reflection.unwrap_or(true));
+    print(&banner)?;
+    running.until_told().await
+}
+
+fn banner(config: &Config, listeners: &Listeners, url: &str, steps: usize, keys: &str) -> Result<String, Failure> {
+    let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
+    let migrated = if steps == 0 { String::new() } else { format!(" (migrated, {steps} step{})", plural(steps)) };
+    let mut text = String::new();
+    writeln!(text, "Symbolon {} for development, on this machine only", env!("CARGO_PKG_VERSION"))?;
+    writeln!(text)?;
+    writeln!(text, "  gRPC         localhost:{grpc}, with reflection, no credential needed")?;
+    writeln!(text, "  ops          http://localhost:{ops}/livez /readyz /metrics")?;
+    writeln!(text, "  issuer       {}", config.issuer)?;
+    writeln!(text, "  database     {url}{migrated}")?;
+    writeln!(text, "  master keys  {keys}")?;
+    writeln!(text, "  clients      {}", config.clients.keys().cloned().collect::<Vec<_>>().join(", "))?;
+    writeln!(text)?;
+    writeln!(text, "Try it:")?;
+    writeln!(text)?;
+    let call = |data: &str, method: &str| {
+        format!("  grpcurl -plaintext -d '{data}' localhost:{grpc} symbolon.auth.v1.AuthService/{method}")
+    };
+    writeln!(text, "{}", call(r#"{"subject":"alice"}"#, "IssueTokens"))?;
+    writeln!(text, "{}", call(r#"{"refresh_token":"sr1_…"}"#, "RefreshTokens"))?;
+    writeln!(text, "{}", call(r#"{"subject":"alice"}"#, "ListSessions"))?;
+    writeln!(text, "  grpcurl -plaintext localhost:{grpc} describe symbolon.auth.v1.AuthService")?;
+    Ok(text)
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}

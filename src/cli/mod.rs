@@ -1,0 +1,100 @@
+//! The composition root: the only place that builds things. One file a subcommand; nothing looks at it.
+
+mod assemble;
+mod configuration;
+mod data_dir;
+mod dev;
+pub mod listen;
+mod migrate;
+mod run;
+mod serve;
+mod sessions;
+mod token;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+pub use assemble::{World, assemble};
+pub use run::{Listeners, Running};
+
+/// Why a command ends early: a sentence for whoever typed it.
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+/// Issues, rotates and revokes the tokens of a sign-in, over gRPC.
+#[derive(Parser)]
+#[command(version, propagate_version = true, max_term_width = 120)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Runs everything on this machine with an embedded database; makes what it needs
+    Dev(Configured),
+    /// Runs the service
+    Serve(Configured),
+    /// Changes or shows the database's schema
+    #[command(subcommand)]
+    Migrate(migrate::Migrate),
+    /// Looks at sessions and ends them, through a running service
+    #[command(subcommand)]
+    Sessions(sessions::Sessions),
+    /// Looks at a token
+    #[command(subcommand)]
+    Token(token::Token),
+    /// Checks or shows the configuration
+    #[command(subcommand)]
+    Config(configuration::Configuration),
+}
+
+/// Where the configuration is.
+#[derive(Args)]
+struct Configured {
+    /// The TOML file; each of its keys also has an environment variable
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+/// How a list is shown.
+#[derive(Clone, Copy, ValueEnum)]
+enum Output {
+    Table,
+    Json,
+}
+
+/// Runs the command line of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let done = match Cli::parse().command {
+        Command::Dev(configured) => block_on(dev::dev(configured)),
+        Command::Serve(configured) => block_on(serve::serve(configured)),
+        Command::Migrate(migrate) => block_on(migrate::migrate(migrate)),
+        Command::Sessions(sessions) => block_on(sessions::sessions(sessions)),
+        Command::Token(token) => token::token(token),
+        Command::Config(configuration) => configuration::configuration(configuration),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            // Whatever a sentence quotes, it is shown on a line of its own.
+            let _ = writeln!(std::io::stderr(), "error: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}
+
+/// Writes data to stdout. A reader that went away is no failure.
+fn print(text: &str) -> Result<(), Failure> {
+    match writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n')) {
+        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
+        _ => Ok(()),
+    }
+}

@@ -1,0 +1,122 @@
+//! Running what was built: the listeners are bound already, and everything ends together, within a time.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use super::Failure;
+use super::listen::{Reach, listen, port};
+use crate::config::Config;
+use crate::rpc::{self, Limits};
+use crate::service::Service;
+use crate::{ops, telemetry};
+
+/// Where the process is reached.
+pub struct Listeners {
+    pub grpc: Vec<TcpListener>,
+    pub ops: Vec<TcpListener>,
+}
+
+impl Listeners {
+    /// Binds what the configuration asks for.
+    pub async fn bind(config: &Config) -> Result<Self, Failure> {
+        Ok(Self {
+            grpc: listen(&config.grpc.listen, "SYMBOLON_GRPC_LISTEN", Reach::LoopbackOnly).await?,
+            ops: listen(&config.ops.listen, "SYMBOLON_OPS_LISTEN", Reach::Anywhere).await?,
+        })
+    }
+
+    pub fn grpc_port(&self) -> io::Result<u16> {
+        port(&self.grpc)
+    }
+
+    pub fn ops_port(&self) -> io::Result<u16> {
+        port(&self.ops)
+    }
+}
+
+/// A service that is being served.
+pub struct Running {
+    service: Arc<Service>,
+    tasks: JoinSet<Result<(), Failure>>,
+    stop: watch::Sender<bool>,
+}
+
+/// How long calls under way may take to finish once the end has been told: hyper can wait for ever for a client that
+/// neither speaks nor leaves.
+const DRAIN: Duration = Duration::from_secs(10);
+
+impl Running {
+    /// Begins to serve.
+    #[must_use]
+    pub fn start(service: Service, listeners: Listeners, metrics: &PrometheusHandle, reflection: bool) -> Self {
+        let service = Arc::new(service);
+        let (stop, stopped) = watch::channel(false);
+        let mut tasks = JoinSet::new();
+        let [drawn] = service.entropy.bytes();
+        let server = rpc::Server {
+            service: Arc::clone(&service),
+            listeners: listeners.grpc,
+            limits: Limits::default().with_drawn_age(drawn),
+            reflection,
+        };
+        let end = told(stopped.clone());
+        tasks.spawn(async move { rpc::serve(server, end).await.map_err(Failure::from) });
+        for listener in listeners.ops {
+            let (service, metrics, end) = (Arc::clone(&service), metrics.clone(), told(stopped.clone()));
+            tasks.spawn(async move { ops::serve(listener, service, metrics, end).await.map_err(Failure::from) });
+        }
+        Self { service, tasks, stop }
+    }
+
+    /// Serves until the process is told to stop, or a server fails.
+    pub async fn until_told(mut self) -> Result<(), Failure> {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let failed = tokio::select! {
+            _ = terminate.recv() => None,
+            _ = interrupt.recv() => None,
+            ended = self.tasks.join_next() => Some(ended),
+        };
+        tracing::info!("stopping");
+        self.stop().await;
+        match failed {
+            Some(Some(Ok(Err(failure)))) => Err(failure),
+            Some(_) => Err("a server ended by itself".into()),
+            None => Ok(()),
+        }
+    }
+
+    /// Lets the calls under way finish, and closes the database.
+    pub async fn stop(mut self) {
+        let _ = self.stop.send(true);
+        let drained = async { while self.tasks.join_next().await.is_some() {} };
+        if tokio::time::timeout(DRAIN, drained).await.is_err() {
+            tracing::warn!("some clients did not leave within {DRAIN:?}");
+            self.tasks.shutdown().await;
+        }
+        match Arc::try_unwrap(self.service) {
+            Ok(service) => service.store.close().await,
+            Err(_) => tracing::debug!("the service is still in use"),
+        }
+    }
+}
+
+async fn told(mut stopped: watch::Receiver<bool>) {
+    // An error means that the sender is gone: that is an end, too.
+    let _ = stopped.wait_for(|stop| *stop).await;
+}
+
+/// Starts telemetry and reports what is probably not meant.
+pub(super) fn start_telemetry(config: &Config, warnings: &[String]) -> Result<PrometheusHandle, Failure> {
+    telemetry::start_logging(&config.log).map_err(|error| format!("SYMBOLON_LOG: {error}"))?;
+    for warning in warnings {
+        tracing::warn!("{warning}");
+    }
+    Ok(telemetry::start_metrics()?)
+}

@@ -1,0 +1,224 @@
+//! `symbolon sessions`: a gRPC client of a running service, so that it works beside it.
+
+use clap::{Args, Subcommand, ValueEnum};
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use tonic::Status;
+use tonic::transport::Channel;
+use tonic_types::StatusExt;
+
+use super::{Failure, Output, print};
+use crate::pb;
+use crate::pb::auth::auth_service_client::AuthServiceClient;
+use crate::pb::auth::{
+    ExplainSessionRequest, ExplainSessionResponse, ListSessionsRequest, ListSessionsResponse, RevokeReason,
+    RevokeSessionRequest, RevokeSessionResponse, Session, SessionState, revoke_session_request,
+};
+
+#[derive(Subcommand)]
+pub(super) enum Sessions {
+    /// Lists the sessions of a subject, newest first
+    List {
+        subject: String,
+        /// Expired and revoked ones too, until they are swept
+        #[arg(long)]
+        include_ended: bool,
+        /// Only sessions of this client
+        #[arg(long, default_value = "")]
+        client: String,
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Says why a session is as it is
+    Explain {
+        session_id: String,
+        #[arg(long, value_enum, default_value = "table")]
+        output: Output,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Ends a session
+    Revoke {
+        session_id: String,
+        #[arg(long, value_enum, default_value = "administrator")]
+        reason: Reason,
+        /// Only if it belongs to this subject
+        #[arg(long, default_value = "")]
+        subject: String,
+        #[command(flatten)]
+        server: Server,
+    },
+}
+
+/// Where the service is.
+#[derive(Args)]
+pub(super) struct Server {
+    #[arg(long, value_name = "URL", default_value = "http://localhost:50051")]
+    server: String,
+}
+
+/// Why a session ends.
+#[derive(Clone, Copy, ValueEnum)]
+pub(super) enum Reason {
+    SignedOut,
+    SignedOutElsewhere,
+    CredentialsChanged,
+    AccountDisabled,
+    Administrator,
+    Superseded,
+}
+
+pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
+    match command {
+        Sessions::List { subject, include_ended, client, output, server } => {
+            let request = ListSessionsRequest {
+                subject,
+                include_ended,
+                client_id: client,
+                page_size: 1000,
+                ..ListSessionsRequest::default()
+            };
+            list(server, request, output).await
+        }
+        Sessions::Explain { session_id, output, server } => {
+            let request = ExplainSessionRequest { session_id };
+            let explained = server.connect().await?.explain_session(request).await.map_err(told)?.into_inner();
+            print(&match output {
+                Output::Json => json("ExplainSessionResponse", &explained)?,
+                Output::Table => explanation(&explained),
+            })
+        }
+        Sessions::Revoke { session_id, reason, subject, server } => {
+            let request = RevokeSessionRequest {
+                target: Some(revoke_session_request::Target::SessionId(session_id)),
+                reason: reason.into(),
+                subject,
+            };
+            let RevokeSessionResponse { revoked } =
+                server.connect().await?.revoke_session(request).await.map_err(told)?.into_inner();
+            print(if revoked { "revoked" } else { "there was nothing left to end" })
+        }
+    }
+}
+
+async fn list(server: Server, mut request: ListSessionsRequest, output: Output) -> Result<(), Failure> {
+    let mut client = server.connect().await?;
+    let mut all = ListSessionsResponse::default();
+    loop {
+        let page = client.list_sessions(request.clone()).await.map_err(told)?.into_inner();
+        all.sessions.extend(page.sessions);
+        if page.next_page_token.is_empty() {
+            break;
+        }
+        request.page_token = page.next_page_token;
+    }
+    print(&match output {
+        Output::Json => json("ListSessionsResponse", &all)?,
+        Output::Table => {
+            let head = ["SESSION", "CLIENT", "STATE", "GENERATION", "SIGNED IN", "LAST REFRESH", "DEVICE"];
+            table(&head, &all.sessions.iter().map(row).collect::<Vec<_>>())
+        }
+    })
+}
+
+impl Server {
+    async fn connect(&self) -> Result<AuthServiceClient<Channel>, Failure> {
+        let unreachable = |cause| format!("{} is not reached: {}", self.server, root(&cause));
+        let channel = Channel::from_shared(self.server.clone()).map_err(|_| format!("--server {}: not a URL", self.server))?;
+        Ok(AuthServiceClient::new(channel.connect().await.map_err(unreachable)?))
+    }
+}
+
+fn root(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.last().map(ToString::to_string).unwrap_or_default()
+}
+
+/// What the service said, in one sentence a field.
+fn told(status: Status) -> Failure {
+    let details = status.get_error_details();
+    let reason = details.error_info().map(|info| format!(" ({})", info.reason)).unwrap_or_default();
+    let fields = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
+    let fields: String = fields.map(|field| format!("\n  {} {}", field.field, field.description)).collect();
+    format!("{}{reason}{fields}", status.message()).into()
+}
+
+impl From<Reason> for i32 {
+    fn from(reason: Reason) -> i32 {
+        match reason {
+            Reason::SignedOut => RevokeReason::SignedOut,
+            Reason::SignedOutElsewhere => RevokeReason::SignedOutElsewhere,
+            Reason::CredentialsChanged => RevokeReason::CredentialsChanged,
+            Reason::AccountDisabled => RevokeReason::AccountDisabled,
+            Reason::Administrator => RevokeReason::Administrator,
+            Reason::Superseded => RevokeReason::Superseded,
+        }
+        .into()
+    }
+}
+
+/// The message as protobuf's JSON mapping has it, as grpcurl shows it.
+fn json(message: &str, content: &impl Message) -> Result<String, Failure> {
+    let pool = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET)?;
+    let descriptor = pool.get_message_by_name(&format!("symbolon.auth.v1.{message}")).ok_or("no such message")?;
+    let dynamic = DynamicMessage::decode(descriptor, content.encode_to_vec().as_slice())?;
+    let mut bytes = Vec::new();
+    let mut serializer = serde_json::Serializer::pretty(&mut bytes);
+    dynamic.serialize_with_options(&mut serializer, &SerializeOptions::new())?;
+    Ok(String::from_utf8(bytes)?)
+}
+
+fn row(session: &Session) -> Vec<String> {
+    let device = session.device.clone().unwrap_or_default();
+    let named = [device.label, device.user_agent, device.ip_address];
+    vec![
+        session.session_id.clone(),
+        session.client_id.clone(),
+        state(session.state()).to_owned(),
+        session.generation.to_string(),
+        session.create_time.map(shown).unwrap_or_default(),
+        session.last_refresh_time.map_or_else(|| "never".to_owned(), shown),
+        named.into_iter().find(|name| !name.is_empty()).unwrap_or_default(),
+    ]
+}
+
+fn explanation(explained: &ExplainSessionResponse) -> String {
+    let rows = explained.decisions.iter().map(|decision| {
+        vec![
+            decision.time.map(shown).unwrap_or_default(),
+            decision.kind().as_str_name().trim_start_matches("DECISION_KIND_").to_lowercase(),
+            decision.caller.clone(),
+            decision.presented_generation.to_string(),
+            decision.current_generation.to_string(),
+        ]
+    });
+    let head = ["TIME", "DECISION", "CALLER", "PRESENTED", "CURRENT"];
+    format!("{}\n\n{}", explained.summary, table(&head, &rows.collect::<Vec<_>>()))
+}
+
+fn state(state: SessionState) -> &'static str {
+    match state {
+        SessionState::Active => "active",
+        SessionState::Expired => "expired",
+        SessionState::Revoked => "revoked",
+        SessionState::Unspecified => "unknown",
+    }
+}
+
+fn shown(time: prost_types::Timestamp) -> String {
+    crate::time::Timestamp::from_seconds(time.seconds).to_string()
+}
+
+/// Columns as wide as their widest cell. What a browser said of itself is shown on one line.
+fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let head: Vec<String> = head.iter().map(ToString::to_string).collect();
+    let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
+    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
+    let line = |cells: &Vec<String>| {
+        let padded = cells.iter().enumerate().map(|(at, cell)| format!("{cell:<0$}", width(at)));
+        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
+    };
+    lines.iter().map(|cells| line(cells)).collect()
+}

@@ -1,0 +1,168 @@
+//! From file and environment to a [`Config`]: the order of the steps, and what settings ask of each other. Forms and
+//! defaults of single settings are the table's.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::client::ClientDefaults;
+use super::clients::{self, Checked};
+use super::fault::{Fault, Faults, Source};
+use super::resolve::Settings;
+use super::settings::env_name;
+use super::source::{ReadFile, Sources};
+use super::suggest::hint;
+use super::{Config, Edge, EdgeMode, Gateway, Grpc, Keys, Loaded, Ops, Profile, Upstream, form, print};
+
+pub(super) fn load(
+    profile: Profile,
+    config_path: Option<&Path>,
+    env: &BTreeMap<String, String>,
+    read_file: ReadFile<'_>,
+) -> Result<Loaded, Faults> {
+    let mut faults = Vec::new();
+    let sources = Sources::read(config_path, env, read_file, &mut faults);
+    faults.extend(sources.unknown_keys());
+    let mut settings = Settings::resolve(profile, &sources, read_file, &mut faults);
+    follow(profile, &mut settings);
+
+    let unknown = sources.unknown_variables();
+    if sources.whole {
+        faults.extend(missing_issuer(&settings, &unknown));
+        faults.extend(half_pairs(&settings));
+    }
+    let defaults = client_defaults(&settings);
+    let checked = read_clients_file(&settings, &defaults, read_file).unwrap_or_else(|Faults(more)| {
+        faults.extend(more);
+        Checked::default()
+    });
+    if !faults.is_empty() {
+        return Err(Faults(faults));
+    }
+
+    let mut warnings: Vec<String> =
+        unknown.iter().map(|(name, near)| format!("{name}: unknown variable{}", hint(near.as_deref()))).collect();
+    warnings.extend(checked.warnings);
+    let printed = print::printed(profile, &settings);
+    Ok(Loaded { config: build(&settings, defaults, checked.clients), warnings, printed })
+}
+
+/// In `dev` the public URL follows the edge's port, and the issuer the public URL.
+fn follow(profile: Profile, settings: &mut Settings) {
+    if profile != Profile::Dev {
+        return;
+    }
+    let listen: String = settings.of("edge.listen");
+    let port = listen.rsplit(':').next().and_then(form::port).unwrap_or_default();
+    settings.follow("edge.public_url", &format!("http://localhost:{port}"));
+    let public_url: String = settings.of("edge.public_url");
+    settings.follow("issuer", public_url.trim_end_matches('/'));
+}
+
+fn missing_issuer(settings: &Settings, unknown: &[(&str, Option<String>)]) -> Option<Fault> {
+    if settings.is_set("issuer") {
+        return None;
+    }
+    let env = env_name("issuer");
+    let slip = unknown.iter().find(|(_, near)| near.as_ref() == Some(&env));
+    let slip = slip.map(|(name, _)| format!(" ({name} is set, which nobody knows)")).unwrap_or_default();
+    let message = format!("missing: `serve` needs to know its `iss` URL; set `issuer` or {env}{slip}");
+    Some(Fault::new("issuer", Source::Default, message))
+}
+
+/// Settings that are of no use without another.
+fn half_pairs(settings: &Settings) -> Vec<Fault> {
+    let needs = [
+        ("grpc.tls_cert_file", "grpc.tls_key_file"),
+        ("grpc.tls_key_file", "grpc.tls_cert_file"),
+        ("grpc.tls_client_ca_file", "grpc.tls_cert_file"),
+        ("edge.issuer_cert_file", "edge.issuer_key_file"),
+        ("edge.issuer_key_file", "edge.issuer_cert_file"),
+    ];
+    let half = needs.iter().filter(|(one, other)| settings.is_set(one) && !settings.is_set(other));
+    let fault = |(one, other): &(&str, &str)| {
+        let message = format!("needs `{other}` ({}) too", env_name(other));
+        Fault::new(*one, settings.entry(one).source.clone(), message)
+    };
+    half.map(fault).collect()
+}
+
+fn client_defaults(settings: &Settings) -> ClientDefaults {
+    ClientDefaults {
+        access_token_ttl: settings.of("access_token_ttl"),
+        session_ttl: settings.of("session.ttl"),
+        idle_ttl: settings.of("session.idle_ttl"),
+        leeway: settings.of("session.leeway"),
+        burst: settings.of("session.burst"),
+        recovery_limit: settings.of("session.recovery_limit"),
+    }
+}
+
+fn read_clients_file(
+    settings: &Settings,
+    defaults: &ClientDefaults,
+    read_file: ReadFile<'_>,
+) -> Result<Checked, Faults> {
+    let Some(path) = settings.get::<PathBuf>("clients_file") else { return Ok(clients::only_web(defaults)) };
+    let text = read_file(&path).map_err(|error| {
+        let source = settings.entry("clients_file").source.clone();
+        Faults(vec![Fault::new("clients_file", source, format!("cannot read {}: {error}", path.display()))])
+    })?;
+    clients::check(&text, &path, defaults)
+}
+
+fn build(settings: &Settings, client_defaults: ClientDefaults, clients: clients::Clients) -> Config {
+    Config {
+        data_dir: settings.of("data_dir"),
+        database_url: settings.get("database_url"),
+        issuer: settings.of("issuer"),
+        grpc: Grpc {
+            listen: settings.of("grpc.listen"),
+            tls_cert_file: settings.get("grpc.tls_cert_file"),
+            tls_key_file: settings.get("grpc.tls_key_file"),
+            tls_client_ca_file: settings.get("grpc.tls_client_ca_file"),
+            reflection: settings.get("grpc.reflection"),
+        },
+        ops: Ops { listen: settings.of("ops.listen") },
+        edge: build_edge(settings),
+        gateway: Gateway { listen: settings.get("gateway.listen"), login_url: settings.get("gateway.login_url") },
+        master_keys: settings.get("master_keys"),
+        retired_master_key_ids: settings.of("retired_master_key_ids"),
+        clients,
+        clients_file: settings.get("clients_file"),
+        client_defaults,
+        callers_file: settings.get("callers_file"),
+        keys: Keys { rotate_every: settings.of("keys.rotate_every"), publish_ahead: settings.of("keys.publish_ahead") },
+        log: settings.of("log"),
+    }
+}
+
+fn build_edge(settings: &Settings) -> Edge {
+    Edge {
+        listen: settings.get("edge.listen"),
+        public_url: settings.get("edge.public_url"),
+        allowed_origins: settings.get("edge.allowed_origins"),
+        trusted_proxies: settings.of("edge.trusted_proxies"),
+        client_id: settings.of("edge.client_id"),
+        audience: settings.of("edge.audience"),
+        scope: settings.of("edge.scope"),
+        verifier: Upstream {
+            url: settings.get("edge.verifier_url"),
+            token: settings.get("edge.verifier_token"),
+            cert_file: None,
+            key_file: None,
+            ca_file: settings.get("edge.verifier_ca_file"),
+        },
+        issuer: Upstream {
+            url: settings.get("edge.issuer_url"),
+            token: settings.get("edge.issuer_token"),
+            cert_file: settings.get("edge.issuer_cert_file"),
+            key_file: settings.get("edge.issuer_key_file"),
+            ca_file: settings.get("edge.issuer_ca_file"),
+        },
+        mode: if settings.of::<String>("edge.mode") == "bff" { EdgeMode::Bff } else { EdgeMode::Token },
+        base_path: settings.of("edge.base_path"),
+        cookie_name: settings.get("edge.cookie_name"),
+        cookie_path: settings.of("edge.cookie_path"),
+        hsts: settings.get("edge.hsts"),
+    }
+}

@@ -1,0 +1,29 @@
+//! Symbolon issues the two halves of a sign-in: a short-lived access token and a rotating refresh token.
+//!
+//! The house, in reading order. Requests go down (`rpc` → `service` → `store`), answers come up, and an error is
+//! translated once a floor. ARCHITECTURE.md has the map.
+
+// The pure rooms: what tokens, keys and sessions are. No I/O, no clock.
+pub mod keys;
+pub mod session;
+pub mod time;
+pub mod token;
+
+// The ambient world.
+pub mod clock;
+pub mod entropy;
+
+// The contract, and the transport that speaks it.
+pub mod pb;
+pub mod rpc;
+
+// What is done, where it is kept, what is told of it.
+pub mod audit;
+pub mod service;
+pub mod store;
+
+// The operator's side, and the composition root that nothing looks at.
+pub mod cli;
+pub mod config;
+pub mod ops;
+pub mod telemetry;

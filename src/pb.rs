@@ -1,0 +1,72 @@
+//! The generated code of `proto/`, and nothing else may include it. Messages that carry a secret get a `Debug` here
+//! that does not show it.
+
+use std::fmt;
+
+/// The descriptors of everything in `proto/`, comments included: what reflection serves.
+pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/descriptor_set.bin"));
+
+/// `symbolon.auth.v1`.
+pub mod auth {
+    #![expect(clippy::pedantic, reason = "generated")]
+    tonic::include_proto!("symbolon.auth.v1");
+}
+
+/// Stands for a secret that is there; an empty one shows that it is not.
+struct Redacted<'a>(&'a str);
+
+impl fmt::Debug for Redacted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "[unset]" } else { "[redacted]" })
+    }
+}
+
+impl fmt::Debug for auth::TokenPair {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TokenPair")
+            .field("access_token", &Redacted(&self.access_token))
+            .field("token_type", &self.token_type)
+            .field("access_token_expire_time", &self.access_token_expire_time)
+            .field("refresh_token", &Redacted(&self.refresh_token))
+            .field("refresh_token_expire_time", &self.refresh_token_expire_time)
+            .field("refresh_after", &self.refresh_after)
+            .finish()
+    }
+}
+
+impl fmt::Debug for auth::RefreshTokensRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RefreshTokensRequest")
+            .field("refresh_token", &Redacted(&self.refresh_token))
+            .field("audience", &self.audience)
+            .field("scope", &self.scope)
+            .field("device", &self.device)
+            .field("rotation", &self.rotation)
+            .finish()
+    }
+}
+
+impl fmt::Debug for auth::RevokeSessionRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RevokeSessionRequest")
+            .field("target", &self.target)
+            .field("reason", &self.reason)
+            .field("subject", &self.subject)
+            .finish()
+    }
+}
+
+impl fmt::Debug for auth::revoke_session_request::Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::RefreshToken(token) => f.debug_tuple("RefreshToken").field(&Redacted(token)).finish(),
+            Self::SessionId(id) => f.debug_tuple("SessionId").field(id).finish(),
+        }
+    }
+}
+
+impl fmt::Debug for auth::IntrospectTokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IntrospectTokenRequest").field("token", &Redacted(&self.token)).finish()
+    }
+}

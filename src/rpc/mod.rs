@@ -1,0 +1,13 @@
+//! The gRPC transport: decode, call, encode. What a field may be stands in [`decode`], what an error becomes in
+//! [`status`]; an `if` about business would be in the wrong room.
+
+mod auth;
+mod caller;
+mod connection;
+mod decode;
+mod encode;
+mod server;
+pub mod status;
+mod violations;
+
+pub use server::{Limits, Server, serve};

@@ -1,0 +1,105 @@
+//! The gRPC server and its limits: explicit ones, since tonic's defaults are none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tonic::transport;
+use tonic_health::server::HealthReporter;
+use tonic_reflection::server as reflection;
+
+use crate::pb;
+use crate::pb::auth::auth_service_server::AuthServiceServer;
+use crate::rpc::auth::Auth;
+use crate::rpc::connection;
+use crate::service::Service;
+
+/// What one server takes at the most.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Bytes of one message.
+    pub message: usize,
+    /// Bytes of one request's headers.
+    pub header_list: u32,
+    /// Calls at a time on one connection.
+    pub streams: u32,
+    /// Connections at a time.
+    pub connections: usize,
+    /// After this a connection is asked to leave, so that new replicas get their share.
+    pub connection_age: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            message: 64 * 1024,
+            header_list: 16 * 1024,
+            streams: 128,
+            connections: 4096,
+            connection_age: Duration::from_secs(30 * 60),
+        }
+    }
+}
+
+impl Limits {
+    /// A connection's age drawn within ± 10 %, so that replicas started together do not send everybody away together.
+    #[must_use]
+    pub fn with_drawn_age(self, drawn: u8) -> Self {
+        let percent = 90 + u32::from(drawn) * 20 / 255;
+        Self { connection_age: self.connection_age * percent / 100, ..self }
+    }
+}
+
+/// How long a silent peer is believed to be there, and how long it may take to say so.
+const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
+
+/// What is served, and how.
+pub struct Server {
+    pub service: Arc<Service>,
+    pub listeners: Vec<TcpListener>,
+    pub limits: Limits,
+    /// Whether the server describes itself.
+    pub reflection: bool,
+}
+
+/// Serves until `shutdown`, then lets the calls under way finish.
+///
+/// # Errors
+/// If the server cannot run at all; a failing connection is not an error.
+pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result<(), transport::Error> {
+    let Server { service, listeners, limits, reflection } = server;
+    let auth = AuthServiceServer::new(Auth(service)).max_decoding_message_size(limits.message);
+    let (health_reporter, health) = tonic_health::server::health_reporter();
+    health_reporter.set_serving::<AuthServiceServer<Auth>>().await;
+
+    let mut builder = transport::Server::builder()
+        .http2_max_header_list_size(limits.header_list)
+        .max_concurrent_streams(limits.streams)
+        .http2_keepalive_interval(Some(KEEPALIVE.0))
+        .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .max_connection_age(limits.connection_age);
+    let mut routes = builder.add_service(auth).add_service(health);
+    if reflection {
+        routes = routes.add_service(describe().build_v1().expect(DESCRIBED));
+        routes = routes.add_service(describe().build_v1alpha().expect(DESCRIBED));
+    }
+    let leave = leave(shutdown, health_reporter);
+    routes.serve_with_incoming_shutdown(connection::accept(listeners, limits.connections), leave).await
+}
+
+const DESCRIBED: &str = "cannot fail: the descriptors were built with this program";
+
+/// The descriptors of everything a reader of this API meets, so that grpcurl shows reasons as text.
+fn describe() -> reflection::Builder<'static> {
+    reflection::Builder::configure()
+        .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
+        .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+}
+
+/// Tells health checks that the end has come before the listeners close.
+async fn leave(shutdown: impl Future<Output = ()>, health: HealthReporter) {
+    shutdown.await;
+    health.set_not_serving::<AuthServiceServer<Auth>>().await;
+    health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+}

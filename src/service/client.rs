@@ -1,0 +1,43 @@
+//! The applications sessions belong to: what each gets when a request leaves it out, and its numbers in the refresh
+//! rule.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::session::redeem::Policy;
+
+/// One declared application.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Never empty.
+    pub audience: Vec<String>,
+    pub scope: Vec<String>,
+    pub access_token_ttl: Duration,
+    pub session_ttl: Duration,
+    pub idle_ttl: Duration,
+    pub policy: Policy,
+}
+
+/// The declared applications by `client_id`.
+#[derive(Clone, Debug, Default)]
+pub struct Clients(BTreeMap<String, Client>);
+
+impl Clients {
+    #[must_use]
+    pub fn new(clients: impl IntoIterator<Item = (String, Client)>) -> Self {
+        Self(clients.into_iter().collect())
+    }
+
+    #[must_use]
+    pub fn get(&self, client_id: &str) -> Option<&Client> {
+        self.0.get(client_id)
+    }
+
+    /// The only one there is; `None` if there are several.
+    #[must_use]
+    pub fn only(&self) -> Option<(&str, &Client)> {
+        let mut clients = self.0.iter();
+        let (id, client) = clients.next()?;
+        clients.next().is_none().then_some((id, client))
+    }
+}

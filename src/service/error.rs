@@ -1,0 +1,72 @@
+//! Why a use case does not end as asked. Each variant is one reason a caller can tell apart; causes go to the log.
+
+use thiserror::Error;
+
+use crate::store;
+use crate::token::access::Unmintable;
+use crate::token::refresh::Refused;
+
+/// What lies behind a fault: for the log, never for the caller.
+pub type Cause = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Debug, Error)]
+pub enum Error {
+    /// The caller may not mint or end what it asks for.
+    #[error("caller {caller} may not ask for this {field}")]
+    GrantNotPermitted { caller: String, field: &'static str },
+    #[error("the access token would have more than 4 KiB")]
+    TokenTooLarge,
+    #[error("the page token is not one of ours, or belongs to another query")]
+    PageTokenInvalid,
+    #[error("the request_id was used for another request, or its tokens have been used since")]
+    RequestIdUsed,
+    #[error("not a refresh token of this issuer")]
+    RefreshTokenInvalid,
+    #[error("a spent refresh token was presented")]
+    RefreshTokenReused,
+    #[error("an older refresh token of a burst was presented")]
+    RefreshTokenStale,
+    #[error("the session has expired")]
+    SessionExpired,
+    #[error("the session was revoked")]
+    SessionRevoked,
+    #[error("no such session")]
+    SessionNotFound,
+    #[error("minted under master key {0}, which this process does not hold")]
+    MasterKeyUnknown(u8),
+    /// The database did not answer, or others were faster every time.
+    #[error("the database is not available")]
+    StoreUnavailable(#[source] Cause),
+    #[error("signing failed")]
+    SigningUnavailable(#[source] Cause),
+    /// A fault of ours.
+    #[error("a fault of the service")]
+    Internal(#[source] Cause),
+}
+
+impl From<store::Error> for Error {
+    fn from(error: store::Error) -> Self {
+        match error {
+            store::Error::Unavailable(cause) => Self::StoreUnavailable(cause.into()),
+            impossible @ store::Error::Impossible { .. } => Self::Internal(impossible.into()),
+        }
+    }
+}
+
+impl From<Unmintable> for Error {
+    fn from(unmintable: Unmintable) -> Self {
+        match unmintable {
+            Unmintable::TooLarge(_) => Self::TokenTooLarge,
+            Unmintable::Signing(cause) => Self::SigningUnavailable(cause.into()),
+        }
+    }
+}
+
+impl From<Refused> for Error {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Invalid => Self::RefreshTokenInvalid,
+            Refused::MasterKeyUnknown(id) => Self::MasterKeyUnknown(id),
+        }
+    }
+}

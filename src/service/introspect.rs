@@ -1,0 +1,71 @@
+//! `IntrospectToken`: whether a token is good at this moment, revocations included (RFC 7662). Whatever is not good gets
+//! the same answer.
+
+use symbolon_verifier::{Audience, Claims, Expected, verify};
+
+use crate::service::{Caller, Error, Service};
+use crate::session::{Session, SessionId, State};
+use crate::time::Timestamp;
+use crate::token::refresh::PREFIX;
+
+/// A token that is good.
+pub enum Active {
+    Access(Box<Claims>),
+    Refresh(Box<Session>),
+}
+
+/// Another replica's clock may be this much ahead, in seconds.
+const IAT_LEEWAY: i64 = 5;
+
+impl Service {
+    /// Judges an access or a refresh token; its form tells which. `None`: not active.
+    pub async fn introspect(&self, caller: &Caller, token: &str, now: Timestamp) -> Result<Option<Active>, Error> {
+        if token.starts_with(PREFIX) {
+            self.introspect_refresh_token(caller, token, now).await
+        } else {
+            self.introspect_access_token(caller, token, now).await
+        }
+    }
+
+    async fn introspect_refresh_token(
+        &self,
+        caller: &Caller,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Active>, Error> {
+        let Ok(token) = self.refresh_tokens.read(token) else { return Ok(None) };
+        let session = self.live_session(caller, token.session_id, now).await?;
+        let current = session.filter(|session| session.chain.generation == token.generation);
+        Ok(current.map(|session| Active::Refresh(Box::new(session))))
+    }
+
+    async fn introspect_access_token(
+        &self,
+        caller: &Caller,
+        token: &str,
+        now: Timestamp,
+    ) -> Result<Option<Active>, Error> {
+        let expected = Expected {
+            issuer: self.access_tokens.issuer(),
+            audience: Audience::Any,
+            now: now.seconds(),
+            exp_leeway: 0,
+            iat_leeway: IAT_LEEWAY,
+        };
+        let claims = match verify(token, &self.ring, &expected) {
+            Ok(claims) => claims,
+            Err(rejection) => {
+                metrics::counter!("symbolon_introspections_refused_total", "reason" => rejection.label()).increment(1);
+                return Ok(None);
+            }
+        };
+        let Some(id) = SessionId::parse(&claims.sid) else { return Ok(None) };
+        let session = self.live_session(caller, id, now).await?;
+        Ok(session.map(|_| Active::Access(Box::new(claims))))
+    }
+
+    async fn live_session(&self, caller: &Caller, id: SessionId, now: Timestamp) -> Result<Option<Session>, Error> {
+        let session = self.store.session(id).await?;
+        Ok(session.filter(|session| session.state(now) == State::Active && caller.may_use(&session.client_id)))
+    }
+}

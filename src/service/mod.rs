@@ -1,0 +1,67 @@
+//! The use cases: one file each, as the API names them. They load facts, let the pure rooms decide, and have the store
+//! do it. They know nothing of gRPC or HTTP, and nothing of tables.
+
+pub mod caller;
+pub mod client;
+pub mod error;
+pub mod explain;
+pub mod introspect;
+pub mod issue;
+pub mod keyring;
+pub mod page;
+pub mod refresh;
+pub mod revoke;
+pub mod sessions;
+
+use std::sync::Arc;
+
+pub use caller::Caller;
+pub use client::{Client, Clients};
+pub use error::Error;
+
+use crate::audit::Audit;
+use crate::clock::Clock;
+use crate::entropy::Entropy;
+use crate::keys::Ring;
+use crate::session::Session;
+use crate::store::Store;
+use crate::time::Timestamp;
+use crate::token::access::{AccessToken, AccessTokens};
+use crate::token::refresh::{RefreshToken, RefreshTokens};
+
+/// Everything a use case needs.
+pub struct Service {
+    pub store: Store,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub clients: Clients,
+    pub ring: Ring,
+    pub access_tokens: AccessTokens,
+    pub refresh_tokens: RefreshTokens,
+    pub audit: Audit,
+}
+
+/// What a caller is handed: the session's newest pair, and the session as stored.
+pub struct Granted {
+    pub access: AccessToken,
+    pub refresh_token: String,
+    pub session: Session,
+    /// When this was decided.
+    pub at: Timestamp,
+}
+
+impl Service {
+    /// The clock, read once a request.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    /// The pair of the session's current generation: the same facts, the same bytes.
+    fn grant(&self, session: Session, audience: &[String], scope: &[String], at: Timestamp) -> Result<Granted, Error> {
+        let access = self.access_tokens.mint(self.ring.signer(), &session, audience, scope)?;
+        let refresh_token =
+            self.refresh_tokens.write(RefreshToken { session_id: session.id, generation: session.chain.generation });
+        Ok(Granted { access, refresh_token, session, at })
+    }
+}

@@ -1,0 +1,119 @@
+//! `RefreshTokens`: redeems a refresh token. The tag is checked before anything is asked of the database, the rule
+//! decides, and a verdict that writes is a compare-and-swap: whoever loses a race reads again and is told what the
+//! winner made true.
+
+use crate::service::{Caller, Error, Granted, Service};
+use crate::session::redeem::{Grant, Policy, Presented, Refusal, Rotation, Verdict, redeem};
+use crate::session::{Decision, DecisionKind, Device, Revocation, RevokeReason, Session};
+use crate::store;
+use crate::time::Timestamp;
+
+/// A refresh token to redeem; every field already checked for its form.
+pub struct Refresh {
+    pub refresh_token: String,
+    /// Narrows this one access token; empty: the session's own.
+    pub audience: Vec<String>,
+    pub scope: Vec<String>,
+    pub device: Device,
+    pub rotation: Rotation,
+}
+
+/// How often a lost race is run again. Each loss means that somebody else was served.
+const ATTEMPTS: usize = 5;
+
+impl Service {
+    /// Redeems a refresh token.
+    pub async fn refresh(&self, caller: &Caller, refresh: &Refresh, now: Timestamp) -> Result<Granted, Error> {
+        let token = self
+            .refresh_tokens
+            .read(&refresh.refresh_token)
+            .inspect_err(|refused| self.audit.token_refused(*refused))?;
+        let presented = Presented {
+            generation: token.generation,
+            audience: &refresh.audience,
+            scope: &refresh.scope,
+            rotation: refresh.rotation,
+        };
+        for _ in 0..ATTEMPTS {
+            let session = self.store.session(token.session_id).await?;
+            let verdict = redeem(&presented, session.as_ref(), now, self.policy(caller, session.as_ref()));
+            let Some(mut session) = session else { return Err(refusal(caller, verdict)) };
+            if !self.write(caller, refresh, &presented, &session, &verdict, now).await? {
+                continue;
+            }
+            self.audit.redeemed(caller, &session, presented.generation, &refresh.device, &verdict);
+            if !verdict.yields_tokens() {
+                return Err(refusal(caller, verdict));
+            }
+            if let Some(chain) = verdict.chain() {
+                session.chain = chain;
+                session.device = session.device.updated_by(&refresh.device);
+            }
+            return self.grant(session, &refresh.audience, &refresh.scope, now);
+        }
+        Err(Error::StoreUnavailable("the session changed at every attempt".into()))
+    }
+
+    /// The rule's numbers for the session's client, if the caller may refresh that client.
+    fn policy(&self, caller: &Caller, session: Option<&Session>) -> Option<&Policy> {
+        let client_id = session.map(|session| session.client_id.as_str()).filter(|client| caller.may_use(client))?;
+        self.clients.get(client_id).map(|client| &client.policy)
+    }
+
+    /// Writes what the verdict says. `false`: the session has moved on meanwhile and is to be judged again.
+    async fn write(
+        &self,
+        caller: &Caller,
+        refresh: &Refresh,
+        presented: &Presented<'_>,
+        session: &Session,
+        verdict: &Verdict,
+        now: Timestamp,
+    ) -> Result<bool, store::Error> {
+        let decision = |kind| Decision {
+            at: now,
+            kind,
+            caller: caller.name.clone(),
+            presented: presented.generation,
+            current: session.chain.generation,
+            device: refresh.device.clone(),
+        };
+        let advance = async |chain, kind: Option<_>| {
+            let device = session.device.updated_by(&refresh.device);
+            self.store.advance(session, chain, &device, kind.map(decision)).await
+        };
+        let condemn = async |reason, kind| {
+            let revocation = Revocation { at: now, reason, by: caller.name.clone() };
+            self.store.condemn(session, &revocation, decision(kind)).await
+        };
+        match verdict {
+            Verdict::Refuse(_) | Verdict::Current | Verdict::Replay | Verdict::Repeat | Verdict::Stale => Ok(true),
+            Verdict::Rotate(chain) => advance(chain, None).await,
+            Verdict::Recover(chain) => advance(chain, Some(DecisionKind::Recovered)).await,
+            Verdict::Heal(chain) => advance(chain, Some(DecisionKind::RolledBack)).await,
+            Verdict::Reuse => condemn(RevokeReason::ReuseDetected, DecisionKind::ReuseDetected).await,
+            Verdict::RolledBack => condemn(RevokeReason::RolledBack, DecisionKind::RolledBack).await,
+        }
+    }
+}
+
+/// What the caller is told when a verdict gives nothing.
+fn refusal(caller: &Caller, verdict: Verdict) -> Error {
+    let denied = |field| Error::GrantNotPermitted { caller: caller.name.clone(), field };
+    match verdict {
+        Verdict::Refuse(Refusal::NotFound | Refusal::Expired) => Error::SessionExpired,
+        Verdict::Refuse(Refusal::Revoked) | Verdict::RolledBack => Error::SessionRevoked,
+        Verdict::Refuse(Refusal::Client) => denied("client_id"),
+        Verdict::Refuse(Refusal::Grant(Grant::Audience)) => denied("audience"),
+        Verdict::Refuse(Refusal::Grant(Grant::Scope)) => denied("scope"),
+        Verdict::Refuse(Refusal::Grant(Grant::Rotation)) => denied("rotation"),
+        Verdict::Stale => Error::RefreshTokenStale,
+        Verdict::Reuse => Error::RefreshTokenReused,
+        Verdict::Current
+        | Verdict::Rotate(_)
+        | Verdict::Repeat
+        | Verdict::Replay
+        | Verdict::Recover(_)
+        | Verdict::Heal(_) => Error::Internal("a verdict that yields tokens is no refusal".into()),
+    }
+}

@@ -1,0 +1,72 @@
+//! `RevokeSession` and `RevokeSubjectSessions`: end sessions before their time. Ending what is unknown or over already
+//! is no fault (RFC 7009 section 2.2).
+
+use crate::service::{Caller, Error, Service};
+use crate::session::{Revocation, RevokeReason, SessionId, State};
+use crate::store::Selection;
+use crate::time::Timestamp;
+use crate::token::refresh::Refused;
+
+/// Which session to end.
+pub enum Target {
+    /// Any refresh token of it, a spent one too.
+    RefreshToken(String),
+    SessionId(SessionId),
+}
+
+impl Service {
+    /// Ends one session. Answers whether this call ended it. With `subject` only that subject's session.
+    pub async fn revoke(
+        &self,
+        caller: &Caller,
+        target: Target,
+        subject: Option<&str>,
+        reason: RevokeReason,
+        now: Timestamp,
+    ) -> Result<bool, Error> {
+        let (id, by_token) = match target {
+            Target::SessionId(id) => (id, false),
+            Target::RefreshToken(text) => match self.refresh_tokens.read(&text) {
+                Ok(token) => (token.session_id, true),
+                Err(Refused::Invalid) => return Ok(false),
+                // A sign-out that ends nothing would be a lie.
+                Err(unknown @ Refused::MasterKeyUnknown(_)) => return Err(unknown.into()),
+            },
+        };
+        let session = self.store.session(id).await?;
+        let Some(session) = session.filter(|session| subject.is_none_or(|subject| session.subject == subject)) else {
+            return Ok(false);
+        };
+        if !caller.may_use(&session.client_id) {
+            let denied = Error::GrantNotPermitted { caller: caller.name.clone(), field: "client_id" };
+            return if by_token { Err(denied) } else { Ok(false) };
+        }
+        if session.state(now) != State::Active {
+            return Ok(false);
+        }
+        let ended = self.store.end(id, &Revocation { at: now, reason, by: caller.name.clone() }).await?;
+        if ended {
+            self.audit.revoked(caller, &session, reason.name());
+        }
+        Ok(ended)
+    }
+
+    /// Ends the live sessions of a subject that were issued before this call, `except` one. Answers how many.
+    pub async fn revoke_subject(
+        &self,
+        caller: &Caller,
+        subject: &str,
+        client_id: Option<&str>,
+        except: Option<SessionId>,
+        reason: RevokeReason,
+        now: Timestamp,
+    ) -> Result<u64, Error> {
+        let selection = Selection { subject, clients: caller.clients(), client_id };
+        let revocation = Revocation { at: now, reason, by: caller.name.clone() };
+        let count = self.store.end_all(selection, except, &revocation).await?;
+        if count > 0 {
+            self.audit.subject_revoked(caller, subject, count, reason.name());
+        }
+        Ok(count)
+    }
+}

@@ -1,0 +1,15 @@
+//! What can go wrong with the database, in the two ways that matter: it did not answer as it should, or it holds what
+//! it cannot hold.
+
+use sea_orm::DbErr;
+use thiserror::Error;
+
+#[derive(Debug, Error)]
+pub enum Error {
+    /// It did not answer, or refused. Asking again may help.
+    #[error("the database did not do as asked")]
+    Unavailable(#[from] DbErr),
+    /// A row that this program cannot have written.
+    #[error("impossible row: {table}.{column} of {id}")]
+    Impossible { table: &'static str, column: &'static str, id: String },
+}

@@ -1,0 +1,71 @@
+//! The deeds done to the sessions of a subject.
+
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+
+use super::entity::session;
+use super::sessions::live;
+use super::{Error, Store, row};
+use crate::session::{Revocation, Session, SessionId};
+use crate::time::Timestamp;
+
+/// Which of a subject's sessions.
+#[derive(Clone, Copy, Debug)]
+pub struct Selection<'a> {
+    pub subject: &'a str,
+    /// Only sessions of these clients; `None` for every one.
+    pub clients: Option<&'a [String]>,
+    /// Only sessions of this client, if it is one of them.
+    pub client_id: Option<&'a str>,
+}
+
+impl Selection<'_> {
+    fn condition(&self) -> Condition {
+        use session::Column::{ClientId, Subject};
+        Condition::all()
+            .add(Subject.eq(self.subject))
+            .add_option(self.clients.map(|clients| ClientId.is_in(clients)))
+            .add_option(self.client_id.map(|client| ClientId.eq(client)))
+    }
+}
+
+impl Store {
+    /// Newest first, at most `limit`, beginning after the session `after`. With `live_at` only those that are live then.
+    pub async fn list(
+        &self,
+        selection: Selection<'_>,
+        live_at: Option<Timestamp>,
+        after: Option<SessionId>,
+        limit: u64,
+    ) -> Result<Vec<Session>, Error> {
+        // Ids of one subject have one placement, so they sort by the time of sign-in.
+        let mut query = session::Entity::find().filter(selection.condition());
+        if let Some(now) = live_at {
+            query = query.filter(live(now));
+        }
+        if let Some(after) = after {
+            query = query.filter(session::Column::Id.lt(after.uuid()));
+        }
+        let rows = query.order_by_desc(session::Column::Id).limit(limit).all(&self.readers).await?;
+        rows.into_iter().map(row::session).collect()
+    }
+
+    /// Ends the live sessions that were issued no later than the revocation, `except` one. Answers how many.
+    pub async fn end_all(
+        &self,
+        selection: Selection<'_>,
+        except: Option<SessionId>,
+        revocation: &Revocation,
+    ) -> Result<u64, Error> {
+        let mut update = session::ActiveModel::default();
+        row::set_revocation(&mut update, revocation);
+        let mut query = session::Entity::update_many()
+            .set(update)
+            .filter(selection.condition())
+            .filter(live(revocation.at))
+            .filter(session::Column::CreatedAt.lte(revocation.at.millis()));
+        if let Some(except) = except {
+            query = query.filter(session::Column::Id.ne(except.uuid()));
+        }
+        Ok(query.exec(&self.writer).await?.rows_affected)
+    }
+}

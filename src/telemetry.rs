@@ -1,0 +1,44 @@
+//! What the process tells of itself: a log for people and audit events for machines, both on stderr, and figures for
+//! Prometheus.
+
+use std::io;
+
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use tracing::Metadata;
+use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Layer, fmt};
+
+use crate::audit;
+
+/// Starts logging, once a process. `filter` chooses what people read; audit events are told whatever it says.
+///
+/// # Errors
+/// If the filter is none.
+pub fn start_logging(filter: &str) -> Result<(), ParseError> {
+    let is_audit = |metadata: &Metadata<'_>| metadata.target() == audit::TARGET;
+    let filter = EnvFilter::try_new(filter)?;
+    let people = fmt::layer()
+        .with_writer(io::stderr)
+        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
+        .with_filter(filter)
+        .with_filter(filter_fn(move |metadata| !is_audit(metadata)));
+    let machines = fmt::layer()
+        .json()
+        .flatten_event(true)
+        .with_current_span(false)
+        .with_span_list(false)
+        .with_writer(io::stderr)
+        .with_filter(filter_fn(is_audit));
+    tracing_subscriber::registry().with(people).with(machines).init();
+    Ok(())
+}
+
+/// Starts counting, once a process. The handle renders the figures as Prometheus reads them.
+///
+/// # Errors
+/// If another recorder is at work.
+pub fn start_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
+    PrometheusBuilder::new().install_recorder()
+}

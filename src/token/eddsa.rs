@@ -1,0 +1,56 @@
+//! How jsonwebtoken signs here: with ed25519-dalek and a key that was expanded once. Its own backends parse the key
+//! anew at every signature. Verification never comes this way: the provider is one a process, and a host that embeds
+//! our verifier would silently choose for us.
+
+use std::sync::Once;
+
+use ed25519_dalek::VerifyingKey;
+use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
+use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
+use jsonwebtoken::errors::{ErrorKind, Result};
+use jsonwebtoken::signature::{Error, Signer};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
+use sha2::Sha512;
+
+static PROVIDER: CryptoProvider = CryptoProvider {
+    signer_factory: signer,
+    verifier_factory: no_verifier,
+    key_utils: KeyUtils::new_unimplemented(),
+};
+
+/// Makes this the process's provider; does nothing the second time.
+pub(super) fn install() {
+    static INSTALL: Once = Once::new();
+    INSTALL.call_once(|| {
+        assert!(PROVIDER.install_default().is_ok(), "another jsonwebtoken provider is installed in this process");
+    });
+}
+
+struct Ed25519 {
+    secret: ExpandedSecretKey,
+    public: VerifyingKey,
+}
+
+fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
+    let parts = key.as_bytes().split_first_chunk::<64>().zip((*algorithm == Algorithm::EdDSA).then_some(()));
+    let ((secret, public), ()) = parts.ok_or(ErrorKind::InvalidKeyFormat)?;
+    let public = public.try_into().ok().and_then(|bytes| VerifyingKey::from_bytes(bytes).ok());
+    let public = public.ok_or(ErrorKind::InvalidKeyFormat)?;
+    Ok(Box::new(Ed25519 { secret: ExpandedSecretKey::from_bytes(secret), public }))
+}
+
+fn no_verifier(_: &Algorithm, _: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
+    Err(ErrorKind::InvalidAlgorithm.into())
+}
+
+impl Signer<Vec<u8>> for Ed25519 {
+    fn try_sign(&self, message: &[u8]) -> std::result::Result<Vec<u8>, Error> {
+        Ok(raw_sign::<Sha512>(&self.secret, message, &self.public).to_bytes().to_vec())
+    }
+}
+
+impl JwtSigner for Ed25519 {
+    fn algorithm(&self) -> Algorithm {
+        Algorithm::EdDSA
+    }
+}

@@ -1,0 +1,8 @@
+//! What Symbolon promises, tried through the front door: a real server, a real database, and a clock that stands still
+//! unless it is told to move. One file a behaviour.
+
+#![expect(clippy::unwrap_used, reason = "a test panics to fail")]
+
+mod support;
+
+mod refresh;

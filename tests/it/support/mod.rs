@@ -1,0 +1,40 @@
+//! What the tests stand on: a server in this process with a frozen clock, a server in a process of its own, and the
+//! tools they borrow.
+
+mod dice;
+mod process;
+mod server;
+mod tools;
+
+pub(crate) use dice::Dice;
+pub(crate) use process::Process;
+pub(crate) use server::{BEGINNING, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings};
+pub(crate) use tools::tools;
+
+use symbolon::pb::auth::{IssueTokensRequest, RefreshTokensRequest};
+use tonic::Status;
+use tonic_types::StatusExt;
+
+/// `{"subject": …}` is enough to sign somebody in.
+pub(crate) fn sign_in(subject: &str) -> IssueTokensRequest {
+    IssueTokensRequest { subject: subject.to_owned(), ..IssueTokensRequest::default() }
+}
+
+/// A refresh token alone is enough to redeem it.
+pub(crate) fn redeem(refresh_token: &str) -> RefreshTokensRequest {
+    RefreshTokensRequest { refresh_token: refresh_token.to_owned(), ..RefreshTokensRequest::default() }
+}
+
+/// The `ErrorInfo` reason of a refusal.
+pub(crate) fn reason(status: &Status) -> String {
+    status.get_error_details().error_info().map(|info| info.reason.clone()).unwrap_or_default()
+}
+
+/// The fields a refusal lists, sorted.
+pub(crate) fn bad_fields(status: &Status) -> Vec<String> {
+    let details = status.get_error_details();
+    let violations = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
+    let mut fields: Vec<_> = violations.into_iter().map(|violation| violation.field).collect();
+    fields.sort();
+    fields
+}

@@ -1,0 +1,168 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
+use symbolon::cli::{Listeners, Running, World, assemble};
+use symbolon::clock::ManualClock;
+use symbolon::config::{self, Profile};
+use symbolon::keys::MasterKeys;
+use symbolon::pb::auth::auth_service_client::AuthServiceClient;
+use symbolon::pb::auth::{IssueTokensResponse, RefreshTokensResponse, RevokeSessionRequest, revoke_session_request};
+use symbolon::store::{Missing, Store, Url};
+use symbolon::time::Timestamp;
+use tempfile::TempDir;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use super::{Dice, redeem, sign_in};
+
+/// 1 June 2026, noon: when every test begins.
+pub(crate) const BEGINNING: i64 = 1_780_315_200;
+
+pub(crate) const MASTER_KEY: &str = "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
+pub(crate) const OTHER_MASTER_KEY: &str = "2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
+
+/// A server in this process, on a database of its own, with a frozen clock and seeded dice.
+pub(crate) struct Server {
+    pub(crate) clock: Arc<ManualClock>,
+    /// Where gRPC is: `127.0.0.1:port`.
+    pub(crate) grpc: String,
+    pub(crate) ops: String,
+    settings: Settings,
+    dir: TempDir,
+    running: Running,
+    channel: Channel,
+}
+
+/// What differs from a plain server.
+#[derive(Clone)]
+pub(crate) struct Settings {
+    env: BTreeMap<String, String>,
+    clients: Option<String>,
+    master_keys: String,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self { env: BTreeMap::new(), clients: None, master_keys: MASTER_KEY.to_owned() }
+    }
+}
+
+impl Settings {
+    /// Sets an environment variable.
+    pub(crate) fn env(mut self, name: &str, value: &str) -> Self {
+        self.env.insert(name.to_owned(), value.to_owned());
+        self
+    }
+
+    /// Gives it a clients file with this content.
+    pub(crate) fn clients(mut self, toml: &str) -> Self {
+        self.clients = Some(toml.to_owned());
+        self
+    }
+
+    pub(crate) fn master_keys(mut self, keys: &str) -> Self {
+        keys.clone_into(&mut self.master_keys);
+        self
+    }
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(Settings::default()).await
+    }
+
+    pub(crate) async fn with(settings: Settings) -> Self {
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
+        Self::on(tempfile::tempdir().unwrap(), settings, clock).await
+    }
+
+    /// Stops it and starts it again on the same database, with other settings.
+    pub(crate) async fn restart(self, settings: Settings) -> Self {
+        self.running.stop().await;
+        Self::on(self.dir, settings, self.clock).await
+    }
+
+    /// Stops it. The database stays until the folder is dropped.
+    pub(crate) async fn stop(self) -> TempDir {
+        self.running.stop().await;
+        self.dir
+    }
+
+    async fn on(dir: TempDir, settings: Settings, clock: Arc<ManualClock>) -> Self {
+        let mut env = settings.env.clone();
+        let mut default = |name: &str, value: &str| {
+            env.entry(name.to_owned()).or_insert_with(|| value.to_owned());
+        };
+        default("SYMBOLON_DATA_DIR", &dir.path().display().to_string());
+        default("SYMBOLON_GRPC_LISTEN", "127.0.0.1:0");
+        default("SYMBOLON_OPS_LISTEN", "127.0.0.1:0");
+        let clients = settings.clients.clone();
+        if clients.is_some() {
+            default("SYMBOLON_CLIENTS_FILE", "clients.toml");
+        }
+        let read = |path: &Path| match &clients {
+            Some(toml) if path == Path::new("clients.toml") => Ok(toml.clone()),
+            _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+        };
+        let config = config::load(Profile::Dev, None, &env, read).unwrap().config;
+        let listeners = Listeners::bind(&config).await.unwrap();
+        let (grpc, ops) = (listeners.grpc_port().unwrap(), listeners.ops_port().unwrap());
+        let store = Store::open(&Url::Sqlite(dir.path().join("symbolon.db")), Missing::Create).await.unwrap();
+        store.migrate().await.unwrap();
+        let keys = MasterKeys::parse(&settings.master_keys).unwrap();
+        let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(1)) };
+        let service = assemble(&config, store, &keys, world).await.unwrap();
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let running = Running::start(service, listeners, &metrics, true);
+        let grpc = format!("127.0.0.1:{grpc}");
+        let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
+        Self { clock, grpc, ops: format!("127.0.0.1:{ops}"), settings, dir, running, channel }
+    }
+
+    pub(crate) fn client(&self) -> AuthServiceClient<Channel> {
+        AuthServiceClient::new(self.channel.clone())
+    }
+
+    pub(crate) fn channel(&self) -> Channel {
+        self.channel.clone()
+    }
+
+    pub(crate) fn database(&self) -> PathBuf {
+        self.dir.path().join("symbolon.db")
+    }
+
+    pub(crate) fn settings(&self) -> Settings {
+        self.settings.clone()
+    }
+
+    /// Lets time pass.
+    pub(crate) fn pass(&self, seconds: u64) {
+        self.clock.advance(Duration::from_secs(seconds));
+    }
+
+    /// Signs a subject in.
+    pub(crate) async fn issue(&self, subject: &str) -> IssueTokensResponse {
+        self.client().issue_tokens(sign_in(subject)).await.unwrap().into_inner()
+    }
+
+    /// Redeems a refresh token.
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> Result<RefreshTokensResponse, Status> {
+        self.client().refresh_tokens(redeem(refresh_token)).await.map(tonic::Response::into_inner)
+    }
+
+    /// Redeems a refresh token that must be good, and answers its successor.
+    pub(crate) async fn rotate(&self, refresh_token: &str) -> String {
+        self.refresh(refresh_token).await.unwrap().tokens.unwrap().refresh_token
+    }
+
+    /// Ends a session.
+    pub(crate) async fn revoke(&self, session_id: &str) -> bool {
+        let target = Some(revoke_session_request::Target::SessionId(session_id.to_owned()));
+        let request = RevokeSessionRequest { target, ..RevokeSessionRequest::default() };
+        self.client().revoke_session(request).await.unwrap().into_inner().revoked
+    }
+}
