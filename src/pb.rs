@@ -8,7 +8,7 @@ pub const FILE_DESCRIPTOR_SET: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "
 
 /// `symbolon.auth.v1`.
 pub mod auth {
-    #![expect(clippy::pedantic, reason = "generated")]
+    #![expect(clippy::pedantic, clippy::allow_attributes, reason = "generated")]
     tonic::include_proto!("symbolon.auth.v1");
 }
 

@@ -1,4 +1,4 @@
-//! Binding a listener to `host:port`, on every address the host has, so that `localhost` is both 127.0.0.1 and ::1.
+//! Binding a listener to `host:port`, on every address the host has, so that `localhost` is both `127.0.0.1` and `::1`.
 
 use std::io;
 use std::net::SocketAddr;

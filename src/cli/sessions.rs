@@ -126,7 +126,8 @@ async fn list(server: Server, mut request: ListSessionsRequest, output: Output) 
 impl Server {
     async fn connect(&self) -> Result<AuthServiceClient<Channel>, Failure> {
         let unreachable = |cause| format!("{} is not reached: {}", self.server, root(&cause));
-        let channel = Channel::from_shared(self.server.clone()).map_err(|_| format!("--server {}: not a URL", self.server))?;
+        let channel =
+            Channel::from_shared(self.server.clone()).map_err(|_| format!("--server {}: not a URL", self.server))?;
         Ok(AuthServiceClient::new(channel.connect().await.map_err(unreachable)?))
     }
 }
@@ -137,6 +138,7 @@ fn root(error: &dyn std::error::Error) -> String {
 }
 
 /// What the service said, in one sentence a field.
+#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
 fn told(status: Status) -> Failure {
     let details = status.get_error_details();
     let reason = details.error_info().map(|info| format!(" ({})", info.reason)).unwrap_or_default();

@@ -12,7 +12,7 @@ use zeroize::Zeroizing;
 use super::{Failure, print};
 use crate::token::refresh::Parts;
 
-#[derive(Subcommand)]
+#[derive(Clone, Copy, Subcommand)]
 pub(super) enum Token {
     /// Shows what the access or refresh token on stdin says; verifies nothing
     Inspect,

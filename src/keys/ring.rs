@@ -73,10 +73,8 @@ impl Ring {
     /// A ring in which `signer` signs, and the published ones among `keys` verify beside it.
     #[must_use]
     pub fn new(signer: SigningKey, keys: impl IntoIterator<Item = (PublicKey, KeyState)>) -> Self {
-        let others = keys
-            .into_iter()
-            .filter(|(key, state)| state.is_published() && key != signer.public())
-            .map(|(key, _)| key);
+        let others =
+            keys.into_iter().filter(|(key, state)| state.is_published() && key != signer.public()).map(|(key, _)| key);
         let published = [signer.public().clone()].into_iter().chain(others).collect();
         Self { signer, published }
     }

@@ -81,7 +81,9 @@ pub(super) fn revoke(message: pb::RevokeSessionRequest) -> Result<Revoke, Failur
     let mut fields = Fields::default();
     let target = match message.target {
         Some(Wanted::RefreshToken(token)) if !token.is_empty() => Some(Target::RefreshToken(token)),
-        Some(Wanted::SessionId(id)) if !id.is_empty() => session_id(&mut fields, "session_id", &id).map(Target::SessionId),
+        Some(Wanted::SessionId(id)) if !id.is_empty() => {
+            session_id(&mut fields, "session_id", &id).map(Target::SessionId)
+        }
         Some(Wanted::RefreshToken(_) | Wanted::SessionId(_)) | None => {
             fields.refuse("target", "is required: refresh_token or session_id");
             None
@@ -108,8 +110,7 @@ pub(super) fn revoke_subject(message: pb::RevokeSubjectSessionsRequest) -> Resul
     let revoke = RevokeSubject {
         subject: fields.subject("subject", message.subject),
         client_id: fields.optional_name("client_id", message.client_id),
-        except: optional(&message.except_session_id)
-            .and_then(|id| session_id(&mut fields, "except_session_id", id)),
+        except: optional(&message.except_session_id).and_then(|id| session_id(&mut fields, "except_session_id", id)),
         reason: reason(&mut fields, message.reason),
     };
     fields.done(revoke)

@@ -59,7 +59,7 @@ impl Fields {
 
     /// A list of different names.
     pub(super) fn names(&mut self, field: &str, most: usize, names: Vec<String>) -> Vec<String> {
-        self.list(field, most, names, |fields, path, name| fields.name(path, name))
+        self.list(field, most, names, Self::name)
     }
 
     /// A list of different scopes (RFC 6749 section 3.3).

@@ -103,6 +103,8 @@ fn why(session: &Session, revocation: &Revocation) -> String {
         RevokeReason::AccountDisabled => format!("the account was disabled (told by {by})"),
         RevokeReason::Administrator => format!("an administrator or an automatic control ended it (told by {by})"),
         RevokeReason::Superseded => format!("the same browser signed in again (told by {by})"),
-        RevokeReason::SessionLimit => "the subject had too many sessions and this one was used least recently".to_owned(),
+        RevokeReason::SessionLimit => {
+            "the subject had too many sessions and this one was used least recently".to_owned()
+        }
     }
 }

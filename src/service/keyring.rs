@@ -14,13 +14,17 @@ use crate::store::{self, Store, StoredKey};
 /// Why the keys cannot be used: a sentence for whoever starts the process, with what to do.
 #[derive(Debug, Error)]
 pub enum LoadError {
-    #[error("this database belongs to the issuer {stored}, not {configured}: set SYMBOLON_ISSUER={stored}, or use another database")]
+    #[error(
+        "this database belongs to the issuer {stored}, not {configured}: set SYMBOLON_ISSUER={stored}, or use another database"
+    )]
     OtherIssuer { stored: String, configured: String },
     #[error(
         "master key {0} is not the key that was used under this id before: give the right key, or give the new one another id"
     )]
     OtherMasterKey(u8),
-    #[error("the active signing key {key_id} cannot be opened: it is {closed}. Add that master key to SYMBOLON_MASTER_KEYS")]
+    #[error(
+        "the active signing key {key_id} cannot be opened: it is {closed}. Add that master key to SYMBOLON_MASTER_KEYS"
+    )]
     ActiveKeyClosed { key_id: String, closed: Closed },
     #[error(transparent)]
     Store(#[from] store::Error),

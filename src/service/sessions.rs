@@ -53,7 +53,13 @@ impl Service {
     }
 
     /// Changes what may be changed of a live session: access tokens minted or replayed from now on show it.
-    pub async fn update(&self, caller: &Caller, id: SessionId, update: &Update, now: Timestamp) -> Result<Session, Error> {
+    pub async fn update(
+        &self,
+        caller: &Caller,
+        id: SessionId,
+        update: &Update,
+        now: Timestamp,
+    ) -> Result<Session, Error> {
         for _ in 0..ATTEMPTS {
             let seen = self.get(caller, id).await?;
             if seen.state(now) != State::Active {

@@ -100,7 +100,12 @@ pub enum Grant {
 
 /// Judges `presented`. `policy` is the session's client's, or `None` if the caller may not refresh that client.
 #[must_use]
-pub fn redeem(presented: &Presented<'_>, session: Option<&Session>, now: Timestamp, policy: Option<&Policy>) -> Verdict {
+pub fn redeem(
+    presented: &Presented<'_>,
+    session: Option<&Session>,
+    now: Timestamp,
+    policy: Option<&Policy>,
+) -> Verdict {
     let Some(session) = session else { return Verdict::Refuse(Refusal::NotFound) };
     let Some(policy) = policy else { return Verdict::Refuse(Refusal::Client) };
     match session.state(now) {
@@ -229,8 +234,13 @@ impl Verdict {
     pub fn chain(&self) -> Option<Chain> {
         match self {
             Self::Rotate(chain) | Self::Recover(chain) | Self::Heal(chain) => Some(*chain),
-            Self::Refuse(_) | Self::Current | Self::Repeat | Self::Replay => None,
-            Self::Stale | Self::Reuse | Self::RolledBack => None,
+            Self::Refuse(_)
+            | Self::Current
+            | Self::Repeat
+            | Self::Replay
+            | Self::Stale
+            | Self::Reuse
+            | Self::RolledBack => None,
         }
     }
 

@@ -157,10 +157,7 @@ impl Store {
 pub(super) fn live(now: Timestamp) -> Condition {
     use session::Column as C;
     let last = now.after(crate::session::LAST_MOMENT).millis();
-    Condition::all()
-        .add(C::RevokedAt.is_null())
-        .add(C::IdleExpiresAt.gte(last))
-        .add(C::ExpiresAt.gte(last))
+    Condition::all().add(C::RevokedAt.is_null()).add(C::IdleExpiresAt.gte(last)).add(C::ExpiresAt.gte(last))
 }
 
 /// A transaction that writes takes SQLite's write lock when it begins: one that reads first would fail under

@@ -48,10 +48,7 @@ impl AccessTokens {
     pub fn new(master_keys: &MasterKeys, issuer: &str) -> Self {
         eddsa::install();
         let jti_key = Hmac::new_from_slice(master_keys.first().derive("jti/v1", issuer).as_slice());
-        Self {
-            issuer: issuer.to_owned(),
-            jti_key: jti_key.expect("cannot fail: HMAC takes keys of any length"),
-        }
+        Self { issuer: issuer.to_owned(), jti_key: jti_key.expect("cannot fail: HMAC takes keys of any length") }
     }
 
     /// The `iss` of every token.

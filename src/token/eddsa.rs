@@ -12,11 +12,8 @@ use jsonwebtoken::signature::{Error, Signer};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
 use sha2::Sha512;
 
-static PROVIDER: CryptoProvider = CryptoProvider {
-    signer_factory: signer,
-    verifier_factory: no_verifier,
-    key_utils: KeyUtils::new_unimplemented(),
-};
+static PROVIDER: CryptoProvider =
+    CryptoProvider { signer_factory: signer, verifier_factory: no_verifier, key_utils: KeyUtils::new_unimplemented() };
 
 /// Makes this the process's provider; does nothing the second time.
 pub(super) fn install() {
@@ -31,6 +28,7 @@ struct Ed25519 {
     public: VerifyingKey,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "jsonwebtoken's signature")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
     let parts = key.as_bytes().split_first_chunk::<64>().zip((*algorithm == Algorithm::EdDSA).then_some(()));
     let ((secret, public), ()) = parts.ok_or(ErrorKind::InvalidKeyFormat)?;
@@ -39,6 +37,7 @@ fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>
     Ok(Box::new(Ed25519 { secret: ExpandedSecretKey::from_bytes(secret), public }))
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "jsonwebtoken's signature")]
 fn no_verifier(_: &Algorithm, _: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
     Err(ErrorKind::InvalidAlgorithm.into())
 }

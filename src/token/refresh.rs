@@ -137,10 +137,10 @@ fn tag(key: &Hmac<Sha256>, signed: &[u8]) -> [u8; TAG_LENGTH] {
 /// LEB128: seven bits a byte, low ones first, the high bit says that more follow.
 fn push_varint(bytes: &mut Vec<u8>, mut value: u32) {
     while value >= 0x80 {
-        bytes.push((value & 0x7F) as u8 | 0x80);
+        bytes.push(value.to_le_bytes()[0] | 0x80);
         value >>= 7;
     }
-    bytes.push(value as u8);
+    bytes.push(value.to_le_bytes()[0]);
 }
 
 /// The number whose only spelling `bytes` is.

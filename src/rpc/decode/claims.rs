@@ -90,11 +90,9 @@ fn number_of(fields: &mut Fields, path: &str, number: f64) -> serde_json::Value 
         #[expect(clippy::cast_possible_truncation, reason = "a whole number within the range of i64")]
         return Number::from(number as i64).into();
     }
-    match Number::from_f64(number).filter(|_| number.fract() != 0.0) {
-        Some(fraction) => fraction.into(),
-        None => {
-            fields.refuse(path, "must be a number within 2^53 − 1 of zero");
-            serde_json::Value::Null
-        }
+    if let Some(fraction) = Number::from_f64(number).filter(|_| number.fract() != 0.0) {
+        return fraction.into();
     }
+    fields.refuse(path, "must be a number within 2^53 − 1 of zero");
+    serde_json::Value::Null
 }
