@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn one_id_has_one_spelling() {
-        let id = SessionId::new(0, Timestamp::from_millis(1), [3; 8]);
+        let id = SessionId::new(0, Timestamp::from_millis(1), [0xAB; 8]);
         assert_eq!(SessionId::parse(&id.to_string()), Some(id));
         assert_eq!(SessionId::parse(&id.to_string().to_uppercase()), None);
         assert_eq!(SessionId::parse(&id.to_string().replace('-', "")), None);

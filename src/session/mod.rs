@@ -76,7 +76,7 @@ impl Chain {
             generation: 1,
             rotated_at: now,
             recovered_generation: 0,
-            recovered_at: Timestamp::EPOCH,
+            recovered_at: now,
             recovery_streak: 0,
             burst_generation: 1,
             burst_at: now,

@@ -1,6 +1,6 @@
 use super::*;
 
-/// Every name of DESIGN section 12, with a value of a good form.
+/// Every name promised to users, with a value of a good form. Written out, so that a row lost is noticed.
 const NAMES: [(&str, &str); 48] = [
     ("SYMBOLON_DATA_DIR", "/var/lib/symbolon"),
     ("SYMBOLON_DATABASE_URL", "postgres://localhost/symbolon"),

@@ -4,6 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
+use proptest::strategy::ValueTree;
+use proptest::test_runner::TestRunner;
 
 use super::*;
 use crate::token::lifetime::AccessTokenLife;
@@ -56,6 +58,8 @@ pub(super) struct World {
     recovered: BTreeMap<u32, AccessTokenLife>,
     /// Since when it has been known to be over.
     pub(super) over_since: Option<i64>,
+    /// The names of all verdicts so far.
+    seen: BTreeSet<&'static str>,
 }
 
 impl World {
@@ -67,6 +71,7 @@ impl World {
             given: BTreeMap::new(),
             recovered: BTreeMap::new(),
             over_since: None,
+            seen: BTreeSet::new(),
         };
         world.give();
         world
@@ -101,6 +106,7 @@ impl World {
         let before = self.session.chain;
         let verdict = redeem(&presented, Some(&self.session), at(now), Some(&self.policy));
         self.session.chain = verdict.chain().unwrap_or(before);
+        self.seen.insert(verdict.name());
         let behind = i64::from(before.generation) - i64::from(presented.generation);
 
         // No resurrection, and no life beyond the absolute end, which no rotation moves.
@@ -132,6 +138,8 @@ impl World {
 
     /// I3 and I4: what the predecessor is worth.
     fn check_recovery(&mut self, behind: i64, rotation: Rotation, now: i64, verdict: &Verdict) {
+        let ended = self.session.revocation.is_none() && self.session.ends_at().millis() - now < 1000;
+        assert_eq!(*verdict == Verdict::Refuse(Refusal::Expired), ended);
         if matches!(verdict, Verdict::Refuse(_)) {
             // There is no grant to exceed here but the rotation.
             let undeclared = rotation == Rotation::WhenDue && !self.policy.rotation_when_due;
@@ -140,12 +148,9 @@ impl World {
         }
         let generation = self.session.chain.generation;
         if let (1, Some(life)) = (behind, self.recovered.get(&generation)) {
-            if *verdict != Verdict::Recover(self.session.chain) {
-                assert_eq!(*verdict, Verdict::Repeat);
-                assert_eq!(self.session.access_token_life(), *life);
-                return;
-            }
-            panic!("recovered twice");
+            assert_eq!(*verdict, Verdict::Repeat);
+            assert_eq!(self.session.access_token_life(), *life);
+            return;
         }
         let in_a_row = (1..generation).rev().take_while(|older| self.recovered.contains_key(older)).count();
         let too_many = u32::try_from(in_a_row).unwrap() >= self.policy.recovery_limit;
@@ -187,6 +192,34 @@ const ABSOLUTE: i64 = 10 * 24 * 3_600_000;
 /// Ten days at most, and a day idle.
 pub(super) fn fresh() -> Session {
     Session { expires_at: at(SIGN_IN + ABSOLUTE), ..session() }
+}
+
+#[test]
+fn the_random_operations_come_to_every_verdict() {
+    let mut runner = TestRunner::deterministic();
+    let runs = (policy(), prop::collection::vec(operation(), 1..80));
+    let mut seen = BTreeSet::new();
+    for _ in 0..200 {
+        let (policy, operations) = runs.new_tree(&mut runner).unwrap().current();
+        let mut world = World::new(fresh(), policy);
+        for operation in &operations {
+            world.run(operation);
+        }
+        seen.append(&mut world.seen);
+    }
+    let all = [
+        "current",
+        "healed",
+        "recovered",
+        "refused",
+        "repeated",
+        "replayed",
+        "reuse",
+        "rolled_back",
+        "rotated",
+        "stale",
+    ];
+    assert_eq!(seen, BTreeSet::from(all));
 }
 
 proptest! {

@@ -49,13 +49,13 @@ struct Scene {
 }
 
 fn scene() -> impl Strategy<Value = Scene> {
-    let now = prop_oneof![0..END_OF_TIME, Just(0), Just(1_790_000_000_000)];
+    let now = prop_oneof![2 => 0..END_OF_TIME, 1 => Just(0), 4 => Just(1_790_000_000_000)];
     (policy(), number(1), now).prop_flat_map(|(policy, generation, now)| {
         let numbers = (near(generation, 0), number(0), near(generation, 0), near(generation, 1));
         let before = [length(policy), length(policy), length(policy)];
         let left = [0, 1].map(|_| prop_oneof![2 => 0..END_OF_TIME, 2 => 0..4000_i64, 1 => length(policy)]);
         let ttls = [0, 1].map(|_| prop_oneof![Just(900), 1..4000_u64, 0..1_u64 << 50]);
-        let asked = (any::<bool>(), prop::bool::weighted(0.95), prop::bool::weighted(0.05), 0..4_usize);
+        let asked = (any::<bool>(), prop::bool::weighted(0.95), prop::bool::weighted(0.05), 0..5_usize);
         (numbers, before, left, ttls, asked).prop_map(move |(numbers, before, left, ttls, asked)| {
             let (recovered_generation, recovery_streak, burst_generation, presented) = numbers;
             let (when_due, caller_permitted, revoked, wish) = asked;
@@ -95,7 +95,8 @@ proptest! {
         let wishes = [
             Wish::new(&[], &[], &[]),
             Wish::new(&["billing", "orders"], &["write", "read"], &[]),
-            Wish::new(&["orders", "payroll"], &["admin"], &[Grant::Audience, Grant::Scope]),
+            Wish::new(&["orders", "payroll"], &["read"], &[Grant::Audience]),
+            Wish::new(&["Orders"], &["admin"], &[Grant::Audience, Grant::Scope]),
             Wish::new(&["orders"], &["Read"], &[Grant::Scope]),
         ];
         let policy = Some(&scene.policy).filter(|_| scene.caller_permitted);
