@@ -31,3 +31,12 @@ pub fn names() -> Vec<String> {
 pub fn print(backend: DbBackend) -> Vec<(String, Vec<String>)> {
     vec![("m20261124_000001_initial".to_owned(), m20261124_000001_initial::statements(backend))]
 }
+
+/// Storage parameters that suit one update a refresh, for PostgreSQL: room on the page for the next version of a row,
+/// and a vacuum that comes early. Not a step of the history: an engine may refuse them and is used all the same.
+#[must_use]
+pub fn storage_parameters() -> [&'static str; 1] {
+    [
+        "ALTER TABLE sessions SET (fillfactor = 80, autovacuum_vacuum_scale_factor = 0.02, autovacuum_analyze_scale_factor = 0.05)",
+    ]
+}

@@ -15,6 +15,11 @@ impl MigrationTrait for Migration {
         }
         Ok(())
     }
+
+    /// One DDL statement a transaction, as distributed engines want it; each can be run again after a crash between.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(false)
+    }
 }
 
 pub(crate) fn statements(backend: DbBackend) -> Vec<String> {
@@ -36,6 +41,7 @@ fn sessions() -> TableCreateStatement {
     let big = |column| ColumnDef::new(column).big_integer().not_null().take();
     let text = |column| ColumnDef::new(column).text().not_null().take();
     Table::create()
+        .if_not_exists()
         .table(S::Table)
         .col(ColumnDef::new(S::Id).uuid().not_null().primary_key())
         .col(text(S::Subject))
@@ -73,17 +79,24 @@ fn sessions() -> TableCreateStatement {
 /// For lists and "sign out everywhere". Ended sessions too, since they are listed until they are swept; rotation
 /// touches no indexed column.
 fn sessions_by_subject() -> IndexCreateStatement {
-    Index::create().name("sessions_by_subject").table(Sessions::Table).col(Sessions::Subject).col(Sessions::Id).take()
+    Index::create()
+        .if_not_exists()
+        .name("sessions_by_subject")
+        .table(Sessions::Table)
+        .col(Sessions::Subject)
+        .col(Sessions::Id)
+        .take()
 }
 
 /// For sweeping.
 fn sessions_by_expiry() -> IndexCreateStatement {
-    Index::create().name("sessions_by_expiry").table(Sessions::Table).col(Sessions::ExpiresAt).take()
+    Index::create().if_not_exists().name("sessions_by_expiry").table(Sessions::Table).col(Sessions::ExpiresAt).take()
 }
 
 /// For the revocation feed.
 fn sessions_by_revocation() -> IndexCreateStatement {
     Index::create()
+        .if_not_exists()
         .name("sessions_by_revocation")
         .table(Sessions::Table)
         .col(Sessions::RevokedAt)
@@ -94,6 +107,7 @@ fn sessions_by_revocation() -> IndexCreateStatement {
 fn issue_requests() -> TableCreateStatement {
     use IssueRequests as I;
     Table::create()
+        .if_not_exists()
         .table(I::Table)
         .col(ColumnDef::new(I::Caller).text().not_null())
         .col(ColumnDef::new(I::Subject).text().not_null())
@@ -106,12 +120,18 @@ fn issue_requests() -> TableCreateStatement {
 }
 
 fn issue_requests_by_age() -> IndexCreateStatement {
-    Index::create().name("issue_requests_by_age").table(IssueRequests::Table).col(IssueRequests::CreatedAt).take()
+    Index::create()
+        .if_not_exists()
+        .name("issue_requests_by_age")
+        .table(IssueRequests::Table)
+        .col(IssueRequests::CreatedAt)
+        .take()
 }
 
 fn signing_keys() -> TableCreateStatement {
     use SigningKeys as K;
     Table::create()
+        .if_not_exists()
         .table(K::Table)
         .col(ColumnDef::new(K::KeyId).text().not_null().primary_key())
         .col(ColumnDef::new(K::Algorithm).text().not_null())
@@ -127,6 +147,7 @@ fn signing_keys() -> TableCreateStatement {
 /// However many replicas start or rotate at once, one key of an algorithm signs.
 fn one_active_key() -> IndexCreateStatement {
     Index::create()
+        .if_not_exists()
         .name("one_active_signing_key")
         .table(SigningKeys::Table)
         .col(SigningKeys::Algorithm)
@@ -137,6 +158,7 @@ fn one_active_key() -> IndexCreateStatement {
 
 fn master_keys() -> TableCreateStatement {
     Table::create()
+        .if_not_exists()
         .table(MasterKeys::Table)
         .col(ColumnDef::new(MasterKeys::Id).integer().not_null().primary_key())
         .col(ColumnDef::new(MasterKeys::CheckValue).binary().not_null())
@@ -145,6 +167,7 @@ fn master_keys() -> TableCreateStatement {
 
 fn issuer() -> TableCreateStatement {
     Table::create()
+        .if_not_exists()
         .table(Issuer::Table)
         .col(ColumnDef::new(Issuer::Id).integer().not_null().primary_key())
         .col(ColumnDef::new(Issuer::Issuer).text().not_null())

@@ -31,13 +31,17 @@ impl Audit {
             subject = session.subject, client_id = session.client_id);
     }
 
+    /// A session was rotated: counted and not told, since an event for each would drown the others.
+    pub fn rotated(&self) {
+        counter!("symbolon_refreshes_total", "outcome" => "rotated").increment(1);
+    }
+
     /// A refresh token with a right tag was judged. `current` is what the session had before.
     pub fn redeemed(&self, caller: &Caller, before: &Session, presented: u32, device: &Device, verdict: &Verdict) {
         counter!("symbolon_refreshes_total", "outcome" => verdict.name()).increment(1);
         let current = before.chain.generation;
         let other_device = differs(&before.device, device);
         let event = match verdict {
-            // Plain rotations are counted; an event for each would drown the others.
             Verdict::Rotate(_) | Verdict::Current => return,
             Verdict::Replay | Verdict::Repeat if !self.first_replay(before.id, current) => return,
             Verdict::Refuse(Refusal::Client | Refusal::Grant(_)) => "denied",

@@ -40,7 +40,8 @@ pub async fn serve(
 /// Ready is who can rotate: the keys were opened at start, so the database is what is left to ask.
 async fn ready(State(ops): State<Ops>) -> (StatusCode, &'static str) {
     match tokio::time::timeout(PATIENCE, ops.service.store.check_writable()).await {
-        Ok(Ok(())) => (StatusCode::OK, "ready\n"),
+        Ok(Ok(true)) => (StatusCode::OK, "ready\n"),
+        Ok(Ok(false)) => (StatusCode::SERVICE_UNAVAILABLE, "the database is read-only\n"),
         Ok(Err(error)) => {
             tracing::warn!(%error, "not ready");
             (StatusCode::SERVICE_UNAVAILABLE, "the database does not take writes\n")

@@ -8,6 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Client as Declared, Config};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::keys::MasterKeys;
+use crate::service::rotations::{LARGEST_BATCH, Rotations};
 use crate::service::{Client, Clients, Service, keyring};
 use crate::session::redeem::Policy;
 use crate::store::Store;
@@ -38,11 +39,14 @@ pub async fn assemble(
     let World { clock, entropy } = world;
     let issuer = &config.issuer;
     let ring = keyring::load(&store, master_keys, issuer, clock.as_ref(), entropy.as_ref()).await?;
+    let clients = Clients::new(config.clients.iter().map(|(id, declared)| (id.clone(), client(declared))));
+    let rotations = Rotations::start(store.clone(), Arc::clone(&clock), &clients, LARGEST_BATCH);
     Ok(Service {
         store,
         clock,
         entropy,
-        clients: Clients::new(config.clients.iter().map(|(id, declared)| (id.clone(), client(declared)))),
+        clients,
+        rotations,
         ring,
         access_tokens: AccessTokens::new(master_keys, issuer),
         refresh_tokens: RefreshTokens::new(master_keys, issuer, &config.retired_master_key_ids),

@@ -33,9 +33,7 @@ async fn up(configured: Configured) -> Result<(), Failure> {
     if config.database_url.is_none() {
         data_dir::make(&config.data_dir)?;
     }
-    let store = Store::open(&url, Missing::Create).await?;
-    let taken = store.migrate().await?;
-    store.close().await;
+    let taken = Store::migrate(&url).await?;
     if taken.is_empty() {
         return print("nothing to do");
     }

@@ -91,7 +91,7 @@ impl AuthService for Auth {
         let call = self.admit("RefreshTokens", &request)?;
         call.answer(async {
             let refresh = decode::refresh(request.into_inner())?;
-            let (tokens, session) = encode::granted(self.0.refresh(&call.caller, &refresh, call.now).await?);
+            let (tokens, session) = encode::granted(self.0.refresh(&call.caller, &refresh).await?);
             Ok(pb::RefreshTokensResponse { tokens: Some(tokens), session: Some(session) })
         })
         .await

@@ -33,6 +33,17 @@ impl Clients {
         self.0.get(client_id)
     }
 
+    /// Every one, by its id.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Client)> {
+        self.0.iter().map(|(id, client)| (id.as_str(), client))
+    }
+
+    /// Whether a token that comes twice at once is a replay for this client: not without a leeway.
+    #[must_use]
+    pub fn replays_at_once(&self, client_id: &str) -> bool {
+        self.get(client_id).is_some_and(|client| !client.policy.leeway.is_zero())
+    }
+
     /// The only one there is; `None` if there are several.
     #[must_use]
     pub fn only(&self) -> Option<(&str, &Client)> {

@@ -11,6 +11,7 @@ pub mod keyring;
 pub mod page;
 pub mod refresh;
 pub mod revoke;
+pub mod rotations;
 pub mod sessions;
 
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use std::sync::Arc;
 pub use caller::Caller;
 pub use client::{Client, Clients};
 pub use error::Error;
+
+pub use rotations::Rotations;
 
 use crate::audit::Audit;
 use crate::clock::Clock;
@@ -38,6 +41,7 @@ pub struct Service {
     pub ring: Ring,
     pub access_tokens: AccessTokens,
     pub refresh_tokens: RefreshTokens,
+    pub rotations: Rotations,
     pub audit: Audit,
 }
 

@@ -1,12 +1,17 @@
-//! `RefreshTokens`: redeems a refresh token. The tag is checked before anything is asked of the database, the rule
-//! decides, and a verdict that writes is a compare-and-swap: whoever loses a race reads again and is told what the
+//! `RefreshTokens`: redeems a refresh token. The tag is checked before anything is asked of the database. A plain
+//! refresh takes its turn in a batch; whatever a batch does not rotate goes the slow way: the row is read, the rule
+//! decides, and a verdict that writes is a compare-and-swap. Whoever loses a race reads again and is told what the
 //! winner made true.
 
+use std::time::Duration;
+
+use crate::service::rotations::Outcome;
 use crate::service::{Caller, Error, Granted, Service};
 use crate::session::redeem::{Grant, Policy, Presented, Refusal, Rotation, Verdict, redeem};
 use crate::session::{Decision, DecisionKind, Device, Revocation, RevokeReason, Session};
 use crate::store;
 use crate::time::Timestamp;
+use crate::token::refresh::RefreshToken;
 
 /// A refresh token to redeem; every field already checked for its form.
 pub struct Refresh {
@@ -18,16 +23,49 @@ pub struct Refresh {
     pub rotation: Rotation,
 }
 
+impl Refresh {
+    /// Whether it asks for nothing but its successor, so that its row of the rule is known before the session is.
+    fn is_plain(&self) -> bool {
+        self.audience.is_empty() && self.scope.is_empty() && self.rotation == Rotation::Always
+    }
+}
+
 /// How often a lost race is run again. Each loss means that somebody else was served.
 const ATTEMPTS: usize = 5;
 
 impl Service {
     /// Redeems a refresh token.
-    pub async fn refresh(&self, caller: &Caller, refresh: &Refresh, now: Timestamp) -> Result<Granted, Error> {
+    pub async fn refresh(&self, caller: &Caller, refresh: &Refresh) -> Result<Granted, Error> {
         let token = self
             .refresh_tokens
             .read(&refresh.refresh_token)
             .inspect_err(|refused| self.audit.token_refused(*refused))?;
+        if refresh.is_plain() {
+            match self.rotations.rotate(token, refresh.device.clone()).await {
+                Outcome::Rotated { session, at } => {
+                    self.audit.rotated();
+                    self.grant(session, &[], &[], at)
+                }
+                Outcome::Replayed { session, at } => {
+                    self.audit.redeemed(caller, &session, token.generation, &refresh.device, &Verdict::Replay);
+                    self.grant(session, &[], &[], at)
+                }
+                Outcome::Undecided => self.judge(caller, refresh, token, None).await,
+                Outcome::InDoubt(at) => self.judge(caller, refresh, token, Some(at)).await,
+            }
+        } else {
+            self.judge(caller, refresh, token, None).await
+        }
+    }
+
+    /// The slow way. `in_doubt` is when this very token may have been rotated by a statement whose answer was lost.
+    async fn judge(
+        &self,
+        caller: &Caller,
+        refresh: &Refresh,
+        token: RefreshToken,
+        in_doubt: Option<Timestamp>,
+    ) -> Result<Granted, Error> {
         let presented = Presented {
             generation: token.generation,
             audience: &refresh.audience,
@@ -36,7 +74,9 @@ impl Service {
         };
         for _ in 0..ATTEMPTS {
             let session = self.store.session(token.session_id).await?;
-            let verdict = redeem(&presented, session.as_ref(), now, self.policy(caller, session.as_ref()));
+            let now = self.now();
+            let policy = self.policy(caller, session.as_ref(), in_doubt);
+            let verdict = redeem(&presented, session.as_ref(), now, policy.as_ref());
             let Some(mut session) = session else { return Err(refusal(caller, verdict)) };
             if !self.write(caller, refresh, &presented, &session, &verdict, now).await? {
                 continue;
@@ -54,10 +94,13 @@ impl Service {
         Err(Error::StoreUnavailable("the session changed at every attempt".into()))
     }
 
-    /// The rule's numbers for the session's client, if the caller may refresh that client.
-    fn policy(&self, caller: &Caller, session: Option<&Session>) -> Option<&Policy> {
-        let client_id = session.map(|session| session.client_id.as_str()).filter(|client| caller.may_use(client))?;
-        self.clients.get(client_id).map(|client| &client.policy)
+    /// The rule's numbers for the session's client, if the caller may refresh that client. What may be our own commit
+    /// is a replay whatever the leeway.
+    fn policy(&self, caller: &Caller, session: Option<&Session>, in_doubt: Option<Timestamp>) -> Option<Policy> {
+        let session = session.filter(|session| caller.may_use(&session.client_id))?;
+        let policy = self.clients.get(&session.client_id)?.policy;
+        let ours = in_doubt == Some(session.chain.rotated_at);
+        Some(if ours { Policy { leeway: Duration::MAX, ..policy } } else { policy })
     }
 
     /// Writes what the verdict says. `false`: the session has moved on meanwhile and is to be judged again.

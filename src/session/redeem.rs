@@ -44,7 +44,7 @@ pub struct Policy {
 }
 
 /// A burst lasts at most this many times [`Policy::burst`], so that a thief cannot keep one open by rotating.
-const LONGEST_BURST: u32 = 5;
+pub const LONGEST_BURST: u32 = 5;
 
 /// A token this many generations ahead of the row can come from commits the database lost; a greater distance cannot be
 /// healed without reviving the tokens of the lost time line.

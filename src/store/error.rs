@@ -9,6 +9,9 @@ pub enum Error {
     /// It did not answer, or refused. Asking again may help.
     #[error("the database did not do as asked")]
     Unavailable(#[from] DbErr),
+    /// It did not answer in time. Whether it did as asked is not known.
+    #[error("the database did not answer in time")]
+    TimedOut,
     /// A row that this program cannot have written.
     #[error("impossible row: {table}.{column} of {id}")]
     Impossible { table: &'static str, column: &'static str, id: String },

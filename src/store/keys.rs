@@ -2,7 +2,7 @@
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::OnConflict;
-use sea_orm::{EntityTrait, QueryOrder};
+use sea_orm::{EntityTrait, QueryOrder, QueryTrait};
 
 use super::entity::signing_key;
 use super::{Error, Store};
@@ -22,8 +22,12 @@ pub struct StoredKey {
 impl Store {
     /// Every signing key, oldest first.
     pub async fn signing_keys(&self) -> Result<Vec<StoredKey>, Error> {
-        let rows = signing_key::Entity::find().order_by_asc(signing_key::Column::CreatedAt).all(&self.readers).await?;
-        rows.into_iter().map(stored_key).collect()
+        let query = signing_key::Entity::find().order_by_asc(signing_key::Column::CreatedAt);
+        let rows = self.readers.run(|connection| {
+            let query = query.clone();
+            async move { query.all(connection.as_ref()).await }
+        });
+        rows.await?.into_iter().map(stored_key).collect()
     }
 
     /// Makes this the active key if there is none. However many replicas try at once, one succeeds.
@@ -38,11 +42,8 @@ impl Store {
             created_at: Set(now.millis()),
             activated_at: Set(Some(now.millis())),
         };
-        signing_key::Entity::insert(row)
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&self.writer)
-            .await?;
-        Ok(())
+        let insert = signing_key::Entity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
+        self.writer.execute(&insert.into_query()).await.map(drop)
     }
 }
 

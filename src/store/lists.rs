@@ -1,6 +1,6 @@
 //! The deeds done to the sessions of a subject.
 
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::entity::session;
 use super::sessions::live;
@@ -45,8 +45,12 @@ impl Store {
         if let Some(after) = after {
             query = query.filter(session::Column::Id.lt(after.uuid()));
         }
-        let rows = query.order_by_desc(session::Column::Id).limit(limit).all(&self.readers).await?;
-        rows.into_iter().map(row::session).collect()
+        let query = query.order_by_desc(session::Column::Id).limit(limit);
+        let rows = self.readers.run(|connection| {
+            let query = query.clone();
+            async move { query.all(connection.as_ref()).await }
+        });
+        rows.await?.into_iter().map(row::session).collect()
     }
 
     /// Ends the live sessions that were issued no later than the revocation, `except` one. Answers how many.
@@ -66,6 +70,6 @@ impl Store {
         if let Some(except) = except {
             query = query.filter(session::Column::Id.ne(except.uuid()));
         }
-        Ok(query.exec(&self.writer).await?.rows_affected)
+        self.writer.execute(&query.into_query()).await
     }
 }

@@ -1,30 +1,41 @@
 //! Persistence: the only place that knows sea-orm. It offers deeds, not rows: each names what happens to a session or a
 //! key, its precondition stands in the `WHERE`, and the answer is what changed. It decides nothing and reads no clock.
 
+mod connection;
 mod entity;
 mod error;
 mod identity;
 mod keys;
 mod lists;
 mod open;
+mod postgres;
+mod rotate;
 mod row;
+mod schema;
 mod sessions;
+mod sqlite;
+mod url;
 
+use std::fs::File;
+use std::sync::Arc;
+
+use connection::Connection;
 pub use error::Error;
 pub use identity::Identity;
 pub use keys::StoredKey;
 pub use lists::Selection;
-pub use open::{Missing, OpenError, Schema, Url};
+pub use open::{Missing, OpenError};
+pub use rotate::{Burst, Turn};
+pub use schema::Schema;
 pub use sessions::{IssueRequest, Issued};
-
-use sea_orm::DatabaseConnection;
+pub use url::Url;
 
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
-    /// Every write goes through one connection: SQLite has one writer, and two would only wait for each other.
-    writer: DatabaseConnection,
-    readers: DatabaseConnection,
+    /// Where every write goes; and, on PostgreSQL, every read: what decides is read from the primary.
+    writer: Arc<Connection>,
+    readers: Arc<Connection>,
     /// Held for as long as the store lives: a second process on the same file is refused.
-    _lock: Option<std::sync::Arc<std::fs::File>>,
+    _lock: Option<Arc<File>>,
 }

@@ -1,9 +1,10 @@
 //! The deeds done to one session.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::OnConflict;
+use sea_orm::sea_query::{InsertStatement, OnConflict};
 use sea_orm::{
-    ColumnTrait, Condition, EntityTrait, QueryFilter, SqliteTransactionMode, TransactionOptions, TransactionTrait,
+    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryTrait, SqliteTransactionMode,
+    TransactionOptions, TransactionTrait,
 };
 use uuid::Uuid;
 
@@ -32,16 +33,30 @@ pub enum Issued {
 impl Store {
     /// The session of this id, ended ones too until they are swept.
     pub async fn session(&self, id: SessionId) -> Result<Option<Session>, Error> {
-        session::Entity::find_by_id(id.uuid()).one(&self.readers).await?.map(row::session).transpose()
+        let row = self
+            .readers
+            .run(|connection| async move { session::Entity::find_by_id(id.uuid()).one(connection.as_ref()).await });
+        row.await?.map(row::session).transpose()
     }
 
     /// Stores a new session, unless its request was stored before.
     pub async fn create(&self, session: &Session, request: Option<&IssueRequest>) -> Result<Issued, Error> {
-        let Some(request) = request else {
-            session::Entity::insert(row::insert(session)).exec_without_returning(&self.writer).await?;
-            return Ok(Issued::Created);
-        };
-        let transaction = self.writer.begin_with_options(immediate()).await?;
+        // Ids are drawn: a conflict is this very insert, done before its answer was lost.
+        let insert = session::Entity::insert(row::insert(session))
+            .on_conflict(OnConflict::column(session::Column::Id).do_nothing().to_owned())
+            .into_query();
+        match request {
+            None => self.writer.execute(&insert).await.map(|_| Issued::Created),
+            Some(request) => self.create_once(session, &insert, request).await,
+        }
+    }
+
+    async fn create_once(
+        &self,
+        session: &Session,
+        insert: &InsertStatement,
+        request: &IssueRequest,
+    ) -> Result<Issued, Error> {
         let key = issue_request::ActiveModel {
             caller: Set(session.caller.clone()),
             subject: Set(session.subject.clone()),
@@ -50,28 +65,28 @@ impl Store {
             digest: Set(request.digest.to_vec()),
             created_at: Set(session.created_at.millis()),
         };
-        let inserted = issue_request::Entity::insert(key)
-            .on_conflict(OnConflict::new().do_nothing().to_owned())
-            .exec_without_returning(&transaction)
-            .await?;
-        if inserted == 1 {
-            session::Entity::insert(row::insert(session)).exec_without_returning(&transaction).await?;
-            transaction.commit().await?;
-            return Ok(Issued::Created);
-        }
+        let key =
+            issue_request::Entity::insert(key).on_conflict(OnConflict::new().do_nothing().to_owned()).into_query();
         let id = (session.caller.clone(), session.subject.clone(), request.request_id);
-        let before = issue_request::Entity::find_by_id(id).one(&transaction).await?;
-        transaction.rollback().await?;
-        let before = before.ok_or_else(|| Error::Impossible {
-            table: "issue_requests",
-            column: "request_id",
-            id: request.request_id.to_string(),
-        })?;
-        Ok(Issued::Before {
+        let before = self.writer.run(|connection| {
+            let (key, id) = (key.clone(), id.clone());
+            async move {
+                let transaction = connection.begin_with_options(immediate()).await?;
+                if transaction.execute(&key).await?.rows_affected() == 1 {
+                    transaction.execute(insert).await?;
+                    transaction.commit().await?;
+                    return Ok(None);
+                }
+                let before = issue_request::Entity::find_by_id(id).one(&transaction).await?;
+                transaction.rollback().await?;
+                before.map(Some).ok_or(DbErr::RecordNotFound("issue_requests".to_owned()))
+            }
+        });
+        Ok(before.await?.map_or(Issued::Created, |before| Issued::Before {
             session_id: SessionId::from(before.session_id),
             same_request: before.digest == request.digest,
             at: Timestamp::from_millis(before.created_at),
-        })
+        }))
     }
 
     /// Moves a live session's chain on, if it still stands where `seen` stood. A plain rotation is not remembered, so
@@ -120,13 +135,11 @@ impl Store {
     pub async fn end(&self, id: SessionId, revocation: &Revocation) -> Result<bool, Error> {
         let mut update = session::ActiveModel::default();
         row::set_revocation(&mut update, revocation);
-        let done = session::Entity::update_many()
+        let end = session::Entity::update_many()
             .set(update)
             .filter(session::Column::Id.eq(id.uuid()))
-            .filter(live(revocation.at))
-            .exec(&self.writer)
-            .await?;
-        Ok(done.rows_affected == 1)
+            .filter(live(revocation.at));
+        Ok(self.writer.execute(&end.into_query()).await? == 1)
     }
 
     /// The compare-and-swap behind every verdict that writes. A decision goes behind those that `seen` had, so those
@@ -148,8 +161,8 @@ impl Store {
             stands = stands.add(C::Decisions.eq(row::decisions_text(&seen.decisions)));
             update.decisions = Set(row::decisions_text(&decision::remember(&seen.decisions, decision)));
         }
-        let done = session::Entity::update_many().set(update).filter(stands).exec(&self.writer).await?;
-        Ok(done.rows_affected == 1)
+        let change = session::Entity::update_many().set(update).filter(stands);
+        Ok(self.writer.execute(&change.into_query()).await? == 1)
     }
 }
 

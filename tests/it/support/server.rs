@@ -111,8 +111,9 @@ impl Server {
         let config = config::load(Profile::Dev, None, &env, read).unwrap().config;
         let listeners = Listeners::bind(&config).await.unwrap();
         let (grpc, ops) = (listeners.grpc_port().unwrap(), listeners.ops_port().unwrap());
-        let store = Store::open(&Url::Sqlite(dir.path().join("symbolon.db")), Missing::Create).await.unwrap();
-        store.migrate().await.unwrap();
+        let url = Url::Sqlite(dir.path().join("symbolon.db"));
+        Store::migrate(&url).await.unwrap();
+        let store = Store::open(&url, Missing::Refuse).await.unwrap();
         let keys = MasterKeys::parse(&settings.master_keys).unwrap();
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(1)) };
         let service = assemble(&config, store, &keys, world).await.unwrap();

@@ -1,0 +1,160 @@
+//! Rotations in batches. Batches form by themselves: whatever queued while the last statement ran goes into the next
+//! one, so a lonely refresh waits for nobody and a crowd shares one commit. What a batch does not rotate is judged one
+//! by one.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use tokio::sync::{mpsc, oneshot};
+
+use crate::clock::Clock;
+use crate::service::Clients;
+use crate::session::{Device, Session, SessionId};
+use crate::store::{Burst, Store, Turn};
+use crate::time::Timestamp;
+use crate::token::refresh::RefreshToken;
+
+/// The most rotations of one statement.
+pub const LARGEST_BATCH: usize = 1000;
+
+/// What became of a refresh token on the fast path.
+pub(super) enum Outcome {
+    /// It was current: the session as it is now.
+    Rotated { session: Session, at: Timestamp },
+    /// The same token came with another request of the same batch: a replay of that one's rotation.
+    Replayed { session: Session, at: Timestamp },
+    /// It was not rotated: to be judged by itself.
+    Undecided,
+    /// Whether it was rotated, at this time, is not known.
+    InDoubt(Timestamp),
+}
+
+/// The queue in front of the batches. The batches end when it is dropped.
+pub struct Rotations(mpsc::Sender<Waiting>);
+
+struct Waiting {
+    turn: Turn,
+    answer: oneshot::Sender<Outcome>,
+}
+
+impl Rotations {
+    /// Begins to work on batches of at most `largest`.
+    #[must_use]
+    pub fn start(store: Store, clock: Arc<dyn Clock>, clients: &Clients, largest: usize) -> Self {
+        let (queue, waiting) = mpsc::channel(LARGEST_BATCH * 4);
+        let bursts = clients.iter().map(|(client_id, client)| Burst {
+            client_id: client_id.to_owned(),
+            millis: i64::try_from(client.policy.burst.as_millis()).unwrap_or(i64::MAX),
+        });
+        let worker = Worker { store, clock, bursts: bursts.collect(), clients: clients.clone(), largest };
+        tokio::spawn(worker.run(waiting));
+        Self(queue)
+    }
+
+    /// Rotates the session of this token if the token is current.
+    pub(super) async fn rotate(&self, token: RefreshToken, device: Device) -> Outcome {
+        let (answer, outcome) = oneshot::channel();
+        let turn = Turn { session_id: token.session_id, generation: token.generation, device };
+        if self.0.send(Waiting { turn, answer }).await.is_err() {
+            return Outcome::Undecided;
+        }
+        outcome.await.unwrap_or(Outcome::Undecided)
+    }
+}
+
+struct Worker {
+    store: Store,
+    clock: Arc<dyn Clock>,
+    bursts: Vec<Burst>,
+    clients: Clients,
+    largest: usize,
+}
+
+impl Worker {
+    async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
+        let mut queued = Vec::with_capacity(self.largest);
+        while waiting.recv_many(&mut queued, self.largest).await > 0 {
+            self.rotate(Batch::of(queued.drain(..))).await;
+        }
+    }
+
+    async fn rotate(&self, batch: Batch) {
+        if batch.turns.is_empty() {
+            return;
+        }
+        metrics::histogram!("symbolon_rotations_batch_size").record(batch.size());
+        // Read when the statement is built: waiting in the queue must not eat the leeway.
+        let now = self.clock.now();
+        match self.store.rotate(&batch.turns, now, &self.bursts).await {
+            Ok(rotated) => batch.answer(rotated, now, &self.clients),
+            Err(error) => {
+                tracing::warn!(%error, members = batch.turns.len(), "a batch of rotations is in doubt");
+                batch.doubt(now);
+            }
+        }
+    }
+}
+
+/// The members of one statement. A session stands in it once: the first token leads, the same token again follows it,
+/// and another token of the same session is judged afterwards.
+#[derive(Default)]
+struct Batch {
+    turns: Vec<Turn>,
+    /// Who waits for which turn; the first one of a turn leads.
+    members: Vec<Vec<oneshot::Sender<Outcome>>>,
+    others: Vec<oneshot::Sender<Outcome>>,
+}
+
+impl Batch {
+    fn of(queued: impl Iterator<Item = Waiting>) -> Self {
+        let mut batch = Self::default();
+        let mut places: HashMap<SessionId, usize> = HashMap::new();
+        // Whoever has given up before the statement is built is left out.
+        for Waiting { turn, answer } in queued.filter(|waiting| !waiting.answer.is_closed()) {
+            match places.get(&turn.session_id) {
+                None => {
+                    places.insert(turn.session_id, batch.turns.len());
+                    batch.turns.push(turn);
+                    batch.members.push(vec![answer]);
+                }
+                Some(&place) if batch.turns[place].generation == turn.generation => batch.members[place].push(answer),
+                Some(_) => batch.others.push(answer),
+            }
+        }
+        batch
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]
+    fn size(&self) -> f64 {
+        self.turns.len() as f64
+    }
+
+    fn answer(self, rotated: Vec<Session>, at: Timestamp, clients: &Clients) {
+        let mut rotated: HashMap<SessionId, Session> =
+            rotated.into_iter().map(|session| (session.id, session)).collect();
+        for (turn, members) in self.turns.iter().zip(self.members) {
+            let session = rotated.remove(&turn.session_id);
+            let replays = session.as_ref().is_some_and(|session| clients.replays_at_once(&session.client_id));
+            for (place, member) in members.into_iter().enumerate() {
+                // A receiver that is gone has given up; its rotation stands, and its retry is a replay.
+                let _ = member.send(match &session {
+                    Some(session) if place == 0 => Outcome::Rotated { session: session.clone(), at },
+                    Some(session) if replays => Outcome::Replayed { session: session.clone(), at },
+                    _ => Outcome::Undecided,
+                });
+            }
+        }
+        tell(self.others, || Outcome::Undecided);
+    }
+
+    fn doubt(self, at: Timestamp) {
+        tell(self.members.into_iter().flatten(), || Outcome::InDoubt(at));
+        tell(self.others, || Outcome::Undecided);
+    }
+}
+
+fn tell(members: impl IntoIterator<Item = oneshot::Sender<Outcome>>, outcome: impl Fn() -> Outcome) {
+    for member in members {
+        let _ = member.send(outcome());
+    }
+}

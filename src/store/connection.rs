@@ -1,0 +1,146 @@
+//! Asking the database: with a deadline, and again where that is harmless. A connection that broke, froze or turned
+//! read-only is never used again: the whole pool is left and a new one opened, since whatever happened to one
+//! connection happened to its neighbours.
+
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use sea_orm::{
+    ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxPostgresConnector,
+    StatementBuilder, sqlx,
+};
+
+use super::Error;
+
+/// How long one statement may take. Below the time a call may take, so that there is time for another try.
+const DEADLINE: Duration = Duration::from_millis(2500);
+
+/// How long a deed is tried altogether.
+const BUDGET: Duration = Duration::from_millis(4500);
+
+/// A pool of connections that is replaced when it is of no use any more.
+pub(super) struct Connection {
+    current: RwLock<Arc<DatabaseConnection>>,
+}
+
+/// What an error means for the connection and the deed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Trouble {
+    /// Others were in the way: ask again.
+    Contention,
+    /// The server is not the one it was, or gone: ask another connection.
+    Connection,
+    /// Asking again would not help.
+    Final,
+}
+
+impl Connection {
+    pub(super) async fn open(options: sea_orm::ConnectOptions) -> Result<Self, DbErr> {
+        Ok(Self { current: RwLock::new(Arc::new(Database::connect(options).await?)) })
+    }
+
+    pub(super) fn backend(&self) -> DbBackend {
+        self.current().get_database_backend()
+    }
+
+    pub(super) fn current(&self) -> Arc<DatabaseConnection> {
+        Arc::clone(&self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner))
+    }
+
+    /// Does a deed within its deadline. It may be done twice, so its precondition must make the second one harmless.
+    pub(super) async fn run<T, F>(&self, deed: impl Fn(Arc<DatabaseConnection>) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        let mut pause = Duration::from_millis(10);
+        let began = now();
+        loop {
+            let connection = self.current();
+            let error = match tokio::time::timeout(DEADLINE, deed(Arc::clone(&connection))).await {
+                Ok(Ok(done)) => return Ok(done),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    self.leave(&connection);
+                    return Err(Error::TimedOut);
+                }
+            };
+            let trouble = trouble(&error);
+            if trouble == Trouble::Connection {
+                self.leave(&connection);
+            }
+            if trouble == Trouble::Final || began.elapsed() + pause > BUDGET {
+                return Err(error.into());
+            }
+            metrics::counter!("symbolon_store_retries_total").increment(1);
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_millis(500));
+        }
+    }
+
+    /// Runs a statement that changes rows. Answers how many.
+    pub(super) async fn execute<S: StatementBuilder>(&self, statement: &S) -> Result<u64, Error> {
+        let done = self.run(|connection| async move { connection.execute(statement).await });
+        Ok(done.await?.rows_affected())
+    }
+
+    /// Opens a new pool in the place of one that is of no use any more, unless somebody has done so already.
+    fn leave(&self, useless: &Arc<DatabaseConnection>) {
+        if self.backend() == DbBackend::Sqlite {
+            return; // A file has no other server to offer.
+        }
+        let mut current = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if !Arc::ptr_eq(&current, useless) {
+            return;
+        }
+        tracing::warn!("the connections to the database are of no use any more: opening new ones");
+        let pool = useless.get_postgres_connection_pool().clone();
+        let fresh = pool.options().clone().connect_lazy_with((*pool.connect_options()).clone());
+        *current = Arc::new(SqlxPostgresConnector::from_sqlx_postgres_pool(fresh));
+        // Connections that hang are closed when the deeds that hold them are given up.
+        tokio::spawn(async move { pool.close().await });
+    }
+
+    pub(super) async fn close(&self) -> Result<(), DbErr> {
+        self.current().close_by_ref().await
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "how long it took, not what time it is")]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn trouble(error: &DbErr) -> Trouble {
+    let (DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))) = error
+    else {
+        // Every connection is in use, or none can be had yet.
+        let waiting = matches!(error, DbErr::ConnectionAcquire(_));
+        return if waiting { Trouble::Contention } else { Trouble::Final };
+    };
+    match cause.as_ref() {
+        sqlx::Error::Database(cause) => cause.code().map_or(Trouble::Final, |code| sqlstate(&code)),
+        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Trouble::Connection,
+        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Trouble::Connection,
+        sqlx::Error::PoolTimedOut => Trouble::Contention,
+        _ => Trouble::Final,
+    }
+}
+
+/// The errors that are retried, by name (PostgreSQL's appendix A).
+fn sqlstate(code: &str) -> Trouble {
+    match code {
+        // serialization_failure, deadlock_detected
+        "40001" | "40P01" => Trouble::Contention,
+        // read_only_sql_transaction: a demoted primary answers it for ever on a kept connection.
+        "25006" => Trouble::Connection,
+        // admin_shutdown, crash_shutdown, cannot_connect_now
+        "57P01" | "57P02" | "57P03" => Trouble::Connection,
+        // too_many_connections
+        "53300" => Trouble::Connection,
+        // connection_exception
+        _ if code.len() == 5 && code.starts_with("08") => Trouble::Connection,
+        _ => Trouble::Final,
+    }
+}

@@ -1,0 +1,79 @@
+//! PostgreSQL as it is opened here: plain SQL that compatible engines also speak, deadlines on both sides, and a
+//! sentence for each way in which a server does not let us in.
+
+use std::time::Duration;
+
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement, sqlx};
+
+/// Enough for one batch in flight and what goes the slow way beside it.
+const CONNECTIONS: u32 = 16;
+
+/// How long a statement waits for a connection.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// How long the server lets a statement run: it gives up before we do, so that a slow statement costs a statement and
+/// not a connection.
+const STATEMENT: Duration = Duration::from_secs(2);
+
+pub(super) fn options(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options
+        .max_connections(CONNECTIONS)
+        .acquire_timeout(PATIENCE)
+        // A ping before each statement would cost as much as the statement; broken connections are handled instead.
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .statement_timeout(STATEMENT)
+        .set_application_name("symbolon");
+    options
+}
+
+/// For changing the schema: a step may take as long as it takes, and waits for others who take it.
+pub(super) fn unhurried(url: &str) -> ConnectOptions {
+    let mut options = ConnectOptions::new(url);
+    options.max_connections(2).acquire_timeout(PATIENCE).sqlx_logging(false).set_application_name("symbolon migrate");
+    options
+}
+
+/// The connection, or what keeps us from having it. A host that never answers costs a few seconds.
+pub(super) async fn patiently<T>(connection: impl Future<Output = Result<T, DbErr>>) -> Result<T, String> {
+    match tokio::time::timeout(Duration::from_secs(5), connection).await {
+        Ok(Ok(connection)) => Ok(connection),
+        Ok(Err(error)) => Err(sentence(&error)),
+        Err(_) => Err("does not answer: check host and port of SYMBOLON_DATABASE_URL".to_owned()),
+    }
+}
+
+/// Refuses a server that takes no writes.
+pub(super) async fn check_primary(connection: &DatabaseConnection) -> Result<(), String> {
+    match patiently(is_writable(connection)).await? {
+        true => Ok(()),
+        false => Err("is read-only or in recovery: SYMBOLON_DATABASE_URL must name the primary".to_owned()),
+    }
+}
+
+pub(super) async fn is_writable(connection: &DatabaseConnection) -> Result<bool, DbErr> {
+    let show = Statement::from_string(DbBackend::Postgres, "SHOW transaction_read_only");
+    let row = connection.query_one_raw(show).await?.ok_or(DbErr::RecordNotFound(String::new()))?;
+    Ok(row.try_get_by_index::<String>(0)? == "off")
+}
+
+fn sentence(error: &DbErr) -> String {
+    let (DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return format!("cannot be used: {error}");
+    };
+    let sqlx::Error::Database(refusal) = cause.as_ref() else {
+        return format!("cannot be reached: {cause}. Check host and port of SYMBOLON_DATABASE_URL");
+    };
+    match refusal.code().as_deref() {
+        Some("28P01" | "28000") => "refuses user and password of SYMBOLON_DATABASE_URL".to_owned(),
+        Some("3D000") => "has no such database: make it with `CREATE DATABASE`".to_owned(),
+        Some("53300") => "has no connection left to give: raise max_connections, or stop who holds them".to_owned(),
+        Some("57P03") => "is starting or in recovery: try again, or name the primary".to_owned(),
+        Some("42501") => format!("does not let this user do it: {}", refusal.message()),
+        _ => format!("refuses: {}", refusal.message()),
+    }
+}

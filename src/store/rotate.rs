@@ -1,0 +1,119 @@
+//! The fast path of a refresh: one statement that rotates many sessions. Its `WHERE` is row 8 of the refresh rule with
+//! rows 2 to 4 in front, its `SET` is what that row writes; a test holds it against [`redeem`] on random rows. What it
+//! does not rotate is judged one by one.
+//!
+//! [`redeem`]: crate::session::redeem::redeem
+
+use std::fmt::Write;
+
+use sea_orm::sea_query::ArrayType;
+use sea_orm::{DbBackend, FromQueryResult, Iden, Iterable, Statement, Value};
+
+use super::entity::session::{Column, Model};
+use super::{Error, Store, row};
+use crate::session::redeem::LONGEST_BURST;
+use crate::session::{Device, LAST_MOMENT, Session, SessionId};
+use crate::time::Timestamp;
+
+/// A current refresh token to rotate.
+#[derive(Clone, Debug)]
+pub struct Turn {
+    pub session_id: SessionId,
+    pub generation: u32,
+    /// Replaces what the session shows, as far as it is set.
+    pub device: Device,
+}
+
+/// A client whose sessions may be rotated, and how far apart two rotations of one burst may be.
+#[derive(Clone, Debug)]
+pub struct Burst {
+    pub client_id: String,
+    pub millis: i64,
+}
+
+impl Store {
+    /// Rotates the sessions whose current token is among `turns`; no session may be among them twice. Answers those it
+    /// rotated, as they are now. Sessions of a client without a `burst` are left alone.
+    pub async fn rotate(&self, turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Result<Vec<Session>, Error> {
+        let statement = match self.writer.backend() {
+            DbBackend::Postgres => postgres(turns, now, bursts),
+            _ => sqlite(turns, now, bursts),
+        };
+        let rows = self.writer.run(|connection| {
+            let statement = statement.clone();
+            async move { Model::find_by_statement(statement).all(connection.as_ref()).await }
+        });
+        rows.await?.into_iter().map(row::session).collect()
+    }
+}
+
+fn postgres(turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Statement {
+    let from = "unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[]) \
+                AS b (id, generation, user_agent, ip_address, label), \
+                unnest($7::text[], $8::bigint[]) AS c (client_id, burst)";
+    let sql = update("GREATEST", "LEAST", from, "AND s.id = ANY($2)");
+    let array = |kind, values: Vec<Value>| Value::Array(kind, Some(Box::new(values)));
+    let texts = |text: fn(&Device) -> &Option<String>| {
+        array(ArrayType::String, turns.iter().map(|turn| text(&turn.device).clone().into()).collect())
+    };
+    let values = [
+        now.millis().into(),
+        array(ArrayType::Uuid, turns.iter().map(|turn| turn.session_id.uuid().into()).collect()),
+        array(ArrayType::BigInt, turns.iter().map(|turn| i64::from(turn.generation).into()).collect()),
+        texts(|device| &device.user_agent),
+        texts(|device| &device.ip_address),
+        texts(|device| &device.label),
+        array(ArrayType::String, bursts.iter().map(|burst| burst.client_id.clone().into()).collect()),
+        array(ArrayType::BigInt, bursts.iter().map(|burst| burst.millis.into()).collect()),
+    ];
+    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+}
+
+fn sqlite(turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Statement {
+    let from = "(SELECT unhex(value ->> 0) AS id, value ->> 1 AS generation, value ->> 2 AS user_agent, \
+                value ->> 3 AS ip_address, value ->> 4 AS label FROM json_each($2)) AS b, \
+                (SELECT value ->> 0 AS client_id, value ->> 1 AS burst FROM json_each($3)) AS c";
+    let sql = update("MAX", "MIN", from, "");
+    let turns: Vec<_> = turns
+        .iter()
+        .map(|Turn { session_id, generation, device }| {
+            let id = session_id.uuid().simple().to_string();
+            (id, generation, &device.user_agent, &device.ip_address, &device.label)
+        })
+        .collect();
+    let bursts: Vec<_> = bursts.iter().map(|burst| (&burst.client_id, burst.millis)).collect();
+    let json = |list: Result<String, serde_json::Error>| list.expect("cannot fail: lists of text and numbers are JSON");
+    let values =
+        [now.millis().into(), json(serde_json::to_string(&turns)).into(), json(serde_json::to_string(&bursts)).into()];
+    Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
+}
+
+/// Row 8, for whoever joins: `b` are the turns, `c` the clients, `$1` is now.
+fn update(greatest: &str, least: &str, from: &str, and: &str) -> String {
+    let longest = LONGEST_BURST;
+    let last = LAST_MOMENT.as_millis();
+    let running = format!("$1 - s.rotated_at < c.burst AND $1 - s.burst_at < {longest} * c.burst");
+    let mut sql = format!(
+        "UPDATE sessions AS s SET \
+         generation = s.generation + 1, \
+         rotated_at = {greatest}(s.rotated_at, $1), \
+         idle_expires_at = {least}(s.expires_at, {greatest}(s.rotated_at, $1) + s.idle_ttl * 1000), \
+         burst_generation = CASE WHEN {running} THEN s.burst_generation \
+         WHEN $1 - s.rotated_at < c.burst OR s.recovered_generation = s.generation THEN s.generation - 1 \
+         ELSE s.generation END, \
+         burst_at = CASE WHEN {running} THEN s.burst_at ELSE $1 END, \
+         user_agent = COALESCE(b.user_agent, s.user_agent), \
+         ip_address = COALESCE(b.ip_address, s.ip_address), \
+         label = COALESCE(b.label, s.label) \
+         FROM {from} \
+         WHERE s.id = b.id {and} AND s.generation = b.generation AND s.client_id = c.client_id \
+         AND s.revoked_at IS NULL AND s.idle_expires_at >= $1 + {last} AND s.expires_at >= $1 + {last} \
+         AND s.generation < {} RETURNING ",
+        u32::MAX
+    );
+    for (at, column) in Column::iter().enumerate() {
+        // Named, so that a column added by a later version does not break this one.
+        let _ = write!(sql, "{}{}", if at == 0 { "" } else { ", " }, column.unquoted());
+    }
+    sql
+}

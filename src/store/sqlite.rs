@@ -1,0 +1,65 @@
+//! SQLite as it is opened here: a write-ahead log that is flushed at every commit, one writer, a few readers, and one
+//! process.
+
+use std::fs::{File, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sea_orm::ConnectOptions;
+use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+
+use super::{Missing, OpenError};
+
+/// How long a statement waits for a connection, and the writer for another process's lock.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+const READERS: u32 = 4;
+
+/// Takes the write lock and writes nothing: an error says that the file cannot be written to.
+pub(super) const WRITE_NOTHING: &str = "BEGIN IMMEDIATE; ROLLBACK";
+
+/// One connection that writes: two would only wait for each other.
+pub(super) fn writer(path: &Path, missing: Missing) -> ConnectOptions {
+    options(path, 1, missing == Missing::Create)
+}
+
+pub(super) fn readers(path: &Path) -> ConnectOptions {
+    options(path, READERS, false)
+}
+
+fn options(path: &Path, connections: u32, create: bool) -> ConnectOptions {
+    let file = path.to_owned();
+    let mut options = ConnectOptions::new("sqlite://");
+    options
+        .max_connections(connections)
+        .min_connections(1)
+        .acquire_timeout(PATIENCE)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .test_before_acquire(false)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |options| {
+            options
+                .filename(&file)
+                .create_if_missing(create)
+                .journal_mode(SqliteJournalMode::Wal)
+                // FULL: what was acknowledged is on the disk.
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(PATIENCE)
+        });
+    options
+}
+
+/// Locks a file beside the database for as long as it is open. The database file itself is SQLite's to lock.
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let lock = PathBuf::from(name);
+    let file = File::options().create(true).truncate(false).write(true).open(&lock);
+    let file = file.map_err(|cause| OpenError::Lock { path: lock.clone(), cause })?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(cause)) => Err(OpenError::Lock { path: lock, cause }),
+    }
+}
