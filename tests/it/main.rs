@@ -5,5 +5,7 @@
 
 mod support;
 
+mod cancelled;
 mod conformance;
+mod forged_load;
 mod refresh;
