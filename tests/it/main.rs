@@ -7,5 +7,7 @@ mod support;
 
 mod cancelled;
 mod conformance;
+mod contention;
 mod forged_load;
+mod killed;
 mod refresh;

@@ -44,3 +44,8 @@ pub(crate) fn bad_fields(status: &Status) -> Vec<String> {
     fields.sort();
     fields
 }
+
+/// Whether this run may take hours: `.ci/soak` says so.
+pub(crate) fn soaking() -> bool {
+    std::env::var_os("SYMBOLON_SOAK").is_some()
+}
