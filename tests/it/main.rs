@@ -8,6 +8,7 @@ mod support;
 mod cancelled;
 mod conformance;
 mod contention;
+mod faults;
 mod forged_load;
 mod killed;
 mod refresh;
