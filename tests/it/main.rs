@@ -5,6 +5,7 @@
 
 mod support;
 
+mod canary;
 mod cancelled;
 mod conformance;
 mod contention;
