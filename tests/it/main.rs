@@ -12,6 +12,7 @@ mod contention;
 mod dump;
 mod faults;
 mod forged_load;
+mod interop;
 mod keys;
 mod killed;
 mod refresh;

@@ -37,8 +37,8 @@ impl Indoors {
         let store = Store::open(&Url::Sqlite(dir.join("symbolon.db")), Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
-        // Other dice at each opening, as in life: no seed and no id is drawn twice.
-        static OPENED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1);
+        // Other dice at each opening, as in life, and none of `Server`: no seed and no id is drawn twice.
+        static OPENED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1000);
         let seed = OPENED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(seed)) };
         let keys = MasterKeys::parse(master_keys).unwrap();
