@@ -88,7 +88,9 @@ pub(super) fn session(row: Model) -> Result<Session, Error> {
         subject: row.subject,
         client_id: row.client_id,
         caller: row.caller,
-        audience: words(&row.audience),
+        audience: Some(words(&row.audience))
+            .filter(|audience| !audience.is_empty())
+            .ok_or_else(impossible("audience"))?,
         scope: words(&row.scope),
         claims: serde_json::from_str(&row.claims).map_err(|_| impossible("claims")())?,
         authentication: Authentication {

@@ -5,4 +5,14 @@
 
 mod support;
 
+mod canary;
+mod cancelled;
+mod conformance;
+mod contention;
+mod dump;
+mod faults;
+mod forged_load;
+mod interop;
+mod keys;
+mod killed;
 mod refresh;

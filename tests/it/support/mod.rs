@@ -1,13 +1,19 @@
 //! What the tests stand on: a server in this process with a frozen clock, a server in a process of its own, and the
 //! tools they borrow.
 
+mod database;
 mod dice;
+mod indoors;
 mod process;
+mod secrets;
 mod server;
 mod tools;
 
+pub(crate) use database::{Database, raw};
 pub(crate) use dice::Dice;
+pub(crate) use indoors::{Indoors, presenting, subject};
 pub(crate) use process::Process;
+pub(crate) use secrets::{Secret, as_text, assert_silent, files};
 pub(crate) use server::{BEGINNING, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings};
 pub(crate) use tools::tools;
 
@@ -37,4 +43,9 @@ pub(crate) fn bad_fields(status: &Status) -> Vec<String> {
     let mut fields: Vec<_> = violations.into_iter().map(|violation| violation.field).collect();
     fields.sort();
     fields
+}
+
+/// Whether this run may take hours: `.ci/soak` says so.
+pub(crate) fn soaking() -> bool {
+    std::env::var_os("SYMBOLON_SOAK").is_some()
 }

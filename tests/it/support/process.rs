@@ -1,13 +1,16 @@
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use symbolon::pb::auth::auth_service_client::AuthServiceClient;
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
-/// `symbolon dev` in a process of its own, on free ports. Killed when dropped.
+/// `symbolon dev` or `serve` in a process of its own, on free ports. Killed when dropped.
 pub(crate) struct Process {
     child: Child,
     /// What it printed when it began to serve.
@@ -15,12 +18,24 @@ pub(crate) struct Process {
     /// Where gRPC is: `localhost:port`.
     pub(crate) grpc: String,
     pub(crate) ops: String,
+    output: Output,
+    readers: Vec<JoinHandle<()>>,
 }
+
+/// Everything a process has said so far, stdout and stderr.
+type Output = Arc<Mutex<Vec<u8>>>;
 
 impl Process {
     /// The command line, with nothing of this process's environment that could be meant for it.
     pub(crate) fn command(dir: &Path) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_symbolon"));
+        Self::command_under(dir, &[])
+    }
+
+    /// The same, run by `wrapper`, a command that is given the program's path as its last argument.
+    pub(crate) fn command_under(dir: &Path, wrapper: &[&str]) -> Command {
+        let words = [wrapper, &[env!("CARGO_BIN_EXE_symbolon")]].concat();
+        let mut command = Command::new(words[0]);
+        command.args(&words[1..]);
         for (name, _) in std::env::vars_os() {
             if name.to_string_lossy().starts_with("SYMBOLON_") {
                 command.env_remove(name);
@@ -38,36 +53,37 @@ impl Process {
     /// Starts `dev` in `dir` and waits until it serves.
     pub(crate) async fn dev(dir: &Path, env: &[(&str, &str)]) -> Self {
         let mut command = Self::command(dir);
-        command.arg("dev").envs(env.iter().copied()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        let mut stdout = BufReader::new(child.stdout.take().unwrap()).lines();
-        let mut banner = String::new();
-        let read = async {
-            while let Some(line) = stdout.next_line().await.unwrap() {
-                banner.push_str(&line);
-                banner.push('\n');
-                if line.contains("describe") {
-                    return true;
+        command.arg("dev").envs(env.iter().copied());
+        Self::start(command).await
+    }
+
+    /// Starts what `command` says and waits until it serves.
+    pub(crate) async fn start(mut command: Command) -> Self {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+        let output = Output::default();
+        let readers = vec![
+            tokio::spawn(keep(child.stdout.take().unwrap(), output.clone())),
+            tokio::spawn(keep(child.stderr.take().unwrap(), output.clone())),
+        ];
+        let serving = async {
+            loop {
+                let said = String::from_utf8_lossy(&output.lock().unwrap()).into_owned();
+                if let Some((grpc, ops)) = ports(&said) {
+                    return Some((said, grpc, ops));
                 }
+                if readers.iter().all(JoinHandle::is_finished) {
+                    return None;
+                }
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            false
         };
-        let served = tokio::time::timeout(Duration::from_secs(20), read).await.unwrap_or(false);
-        if !served {
-            child.kill().await.unwrap();
-            let mut log = String::new();
-            child.stderr.take().unwrap().read_to_string(&mut log).await.unwrap();
-            panic!("dev did not begin to serve:\n{banner}\n{log}");
-        }
-        // Read on, so that the process never waits for a reader.
-        let mut stderr = child.stderr.take().unwrap();
-        tokio::spawn(async move { tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await });
-        let after = |label: &str| {
-            let rest = banner.split_once(label).unwrap().1.trim_start();
-            rest.split([',', '/', '\n']).next().unwrap().trim().to_owned()
+        let served = tokio::time::timeout(Duration::from_secs(20), serving).await.ok().flatten();
+        let Some((banner, grpc, ops)) = served else {
+            let _ = child.kill().await;
+            panic!("it did not begin to serve:\n{}", String::from_utf8_lossy(&output.lock().unwrap()));
         };
-        let (grpc, ops) = (after("gRPC "), after("ops          http://"));
-        Self { child, grpc, ops, banner }
+        let [grpc, ops] = [grpc, ops].map(|port| format!("localhost:{port}"));
+        Self { child, banner, grpc, ops, output, readers }
     }
 
     pub(crate) async fn client(&self) -> AuthServiceClient<Channel> {
@@ -75,12 +91,66 @@ impl Process {
         AuthServiceClient::new(channel.connect().await.unwrap())
     }
 
+    /// What the ops listener answers, head and body.
+    pub(crate) async fn get(&self, path: &str) -> String {
+        let mut stream = TcpStream::connect(&self.ops).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    }
+
     pub(crate) fn id(&self) -> u32 {
         self.child.id().unwrap()
+    }
+
+    /// Whether it has not ended by itself.
+    pub(crate) fn lives(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_none()
+    }
+
+    /// Everything it has said so far.
+    pub(crate) fn output(&self) -> Vec<u8> {
+        self.output.lock().unwrap().clone()
     }
 
     /// `kill -9`.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();
     }
+
+    /// SIGTERM; answers how it ended and everything it said.
+    pub(crate) async fn terminate(mut self) -> (ExitStatus, String) {
+        let told = Command::new("kill").arg(self.id().to_string()).status().await.unwrap();
+        assert!(told.success());
+        let ended = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await;
+        let status = ended.expect("it did not end when told to").unwrap();
+        for reader in self.readers {
+            reader.await.unwrap();
+        }
+        (status, String::from_utf8_lossy(&self.output.lock().unwrap()).into_owned())
+    }
+}
+
+/// Keeps what it says, line by line, so that two pipes do not mix in the middle of one.
+async fn keep(pipe: impl AsyncRead + Unpin, output: Output) {
+    let mut pipe = BufReader::new(pipe);
+    let mut line = Vec::new();
+    while pipe.read_until(b'\n', &mut line).await.unwrap_or(0) > 0 {
+        output.lock().unwrap().append(&mut line);
+    }
+}
+
+/// The ports of gRPC and ops, once it said the last of its first words: `dev` a banner, `serve` a line of its log.
+fn ports(said: &str) -> Option<(String, String)> {
+    let after = |label: &str| {
+        let rest = said.split_once(label)?.1;
+        let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
+        Some(rest[..digits].to_owned())
+    };
+    if said.contains("describe symbolon.auth.v1.AuthService\n") {
+        return Some((after("gRPC         localhost:")?, after("ops          http://localhost:")?));
+    }
+    said.lines().any(|line| line.contains("serving grpc=")).then(|| Some((after("serving grpc=")?, after(" ops=")?)))?
 }

@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use symbolon::cli::{World, assemble};
+use symbolon::clock::ManualClock;
+use symbolon::config::{self, Profile};
+use symbolon::keys::MasterKeys;
+use symbolon::service::issue::Issue;
+use symbolon::service::keyring::LoadError;
+use symbolon::service::refresh::Refresh;
+use symbolon::service::{Caller, Error, Granted, Service};
+use symbolon::session::redeem::Rotation;
+use symbolon::session::{Device, Session, SessionId};
+use symbolon::store::{Missing, Store, Url};
+use symbolon::time::Timestamp;
+use symbolon::token::refresh::RefreshToken;
+
+use super::{BEGINNING, Dice};
+
+/// The service without a door, for tests that poll, drop or starve it.
+pub(crate) struct Indoors {
+    pub(crate) service: Service,
+    pub(crate) clock: Arc<ManualClock>,
+    pub(crate) caller: Caller,
+}
+
+impl Indoors {
+    /// Assembled as `dev` assembles it, on the database in `dir`.
+    pub(crate) async fn open(dir: &Path, master_keys: &str, env: &[(&str, &str)]) -> Result<Self, LoadError> {
+        let mut env: BTreeMap<_, _> =
+            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        env.insert("SYMBOLON_DATA_DIR".to_owned(), dir.display().to_string());
+        let no_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
+        let config = config::load(Profile::Dev, None, &env, no_file).unwrap().config;
+        let store = Store::open(&Url::Sqlite(dir.join("symbolon.db")), Missing::Create).await.unwrap();
+        store.migrate().await.unwrap();
+        let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
+        // Other dice at each opening, as in life, and none of `Server`: no seed and no id is drawn twice.
+        static OPENED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1000);
+        let seed = OPENED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(seed)) };
+        let keys = MasterKeys::parse(master_keys).unwrap();
+        let service = assemble(&config, store, &keys, world).await?;
+        Ok(Self { service, clock, caller: Caller::local() })
+    }
+
+    /// Lets go of the database.
+    pub(crate) async fn close(self) {
+        self.service.store.close().await;
+    }
+
+    pub(crate) async fn issue(&self, issue: Issue) -> Result<Granted, Error> {
+        self.service.issue(&self.caller, issue, self.service.now()).await
+    }
+
+    pub(crate) async fn refresh(&self, refresh_token: &str) -> Result<Granted, Error> {
+        self.service.refresh(&self.caller, &presenting(refresh_token), self.service.now()).await
+    }
+
+    /// Redeems a refresh token that must be good, and answers its successor.
+    pub(crate) async fn rotate(&self, refresh_token: &str) -> String {
+        self.refresh(refresh_token).await.unwrap().refresh_token
+    }
+
+    /// The session as stored.
+    pub(crate) async fn session(&self, id: SessionId) -> Session {
+        self.service.store.session(id).await.unwrap().unwrap()
+    }
+
+    /// The refresh token of a generation, whether or not it was handed out.
+    pub(crate) fn token(&self, session_id: SessionId, generation: u32) -> String {
+        self.service.refresh_tokens.write(RefreshToken { session_id, generation })
+    }
+}
+
+/// `{"subject": …}`, decoded.
+pub(crate) fn subject(subject: &str) -> Issue {
+    Issue {
+        subject: subject.to_owned(),
+        client_id: None,
+        audience: Vec::new(),
+        scope: Vec::new(),
+        claims: symbolon::session::Claims::default(),
+        auth_time: None,
+        acr: None,
+        amr: Vec::new(),
+        device: Device::default(),
+        access_token_ttl: None,
+        session_ttl: None,
+        idle_ttl: None,
+        browser_session: false,
+        request: None,
+    }
+}
+
+/// `{"refresh_token": …}`, decoded.
+pub(crate) fn presenting(refresh_token: &str) -> Refresh {
+    Refresh {
+        refresh_token: refresh_token.to_owned(),
+        audience: Vec::new(),
+        scope: Vec::new(),
+        device: Device::default(),
+        rotation: Rotation::Always,
+    }
+}
