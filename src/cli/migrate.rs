@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Subcommand;
-use symbolon_migrations::sea_orm_migration::sea_orm::DbBackend;
+use symbolon_migrations::DbBackend;
 
 use super::{Configured, Failure, data_dir, print};
 use crate::config::{Config, Profile, from_process};
