@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::service::{Caller, Client, Error, Granted, Service};
 use crate::session::{Authentication, Chain, Claims, Device, Session, SessionId, State};
-use crate::store::{IssueRequest, Issued};
+pub use crate::store::IssueRequest;
+use crate::store::Issued;
 use crate::time::Timestamp;
 use crate::token::lifetime::{BROWSER_SESSION_IDLE, Lifetimes};
 
