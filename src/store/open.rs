@@ -8,12 +8,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement, TransactionTrait,
+};
 use symbolon_migrations::Migrator;
 use symbolon_migrations::sea_orm_migration::MigratorTrait;
 use thiserror::Error;
 
 use super::Store;
+use super::sessions::immediate;
 
 /// Where the database is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -152,7 +155,9 @@ impl Store {
 
     /// Whether the database takes writes at this moment.
     pub async fn check_writable(&self) -> Result<(), super::Error> {
-        self.writer.execute_unprepared("BEGIN IMMEDIATE; ROLLBACK").await?;
+        // A transaction object, not statements: whoever asks may give up while SQLite waits for the lock, and a BEGIN
+        // that nobody waits for any more would stay open and swallow every later write.
+        self.writer.begin_with_options(immediate()).await?.rollback().await?;
         Ok(())
     }
 

@@ -165,6 +165,6 @@ pub(super) fn live(now: Timestamp) -> Condition {
 
 /// A transaction that writes takes SQLite's write lock when it begins: one that reads first would fail under
 /// contention instead of waiting.
-fn immediate() -> TransactionOptions {
+pub(super) fn immediate() -> TransactionOptions {
     TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() }
 }
