@@ -19,21 +19,20 @@ const CAP: Duration = Duration::from_secs(5);
 pub(super) struct Auth(pub(super) Arc<Service>);
 
 /// A call that was let in: who called, and when.
-struct Call<'a> {
-    service: &'a Service,
+struct Call {
     method: &'static str,
     caller: Caller,
     now: Timestamp,
 }
 
 impl Auth {
-    fn admit<T>(&self, method: &'static str, request: &Request<T>) -> Result<Call<'_>, Status> {
+    fn admit<T>(&self, method: &'static str, request: &Request<T>) -> Result<Call, Status> {
         let caller = caller::authenticate(request)?;
-        Ok(Call { service: &self.0, method, caller, now: self.0.now() })
+        Ok(Call { method, caller, now: self.0.now() })
     }
 }
 
-impl Call<'_> {
+impl Call {
     /// Runs the work of a call within its time, and turns a failure into a status.
     async fn answer<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<Response<T>, Status> {
         let outcome = tokio::time::timeout(CAP, work).await.unwrap_or(Err(Failure::DeadlineExceeded));
@@ -45,7 +44,7 @@ impl Call<'_> {
         })
     }
 
-    /// Causes go to the log, refusals by policy to the audit; what a caller did wrong is told to the caller alone.
+    /// Causes go to the log; what a caller did wrong is told to the caller alone.
     fn tell(&self, failure: &Failure) {
         match failure {
             Failure::Service(Error::StoreUnavailable(cause) | Error::SigningUnavailable(cause)) => {
@@ -55,9 +54,6 @@ impl Call<'_> {
                 tracing::error!(method = self.method, reason = failure.row().name(), cause = %chain(cause.as_ref()));
             }
             Failure::DeadlineExceeded => tracing::warn!(method = self.method, "a call took longer than {CAP:?}"),
-            Failure::Service(Error::GrantNotPermitted { field, .. }) => {
-                self.service.audit.denied(&self.caller, self.method, field);
-            }
             Failure::Service(_) | Failure::FieldsInvalid(_) | Failure::CallerUnauthenticated => {}
         }
     }
