@@ -8,7 +8,8 @@ mod m20261124_000001_initial;
 
 pub use sea_orm_migration;
 use sea_orm_migration::prelude::*;
-use sea_orm_migration::sea_orm::DbBackend;
+/// Which database the SQL of a step is for.
+pub use sea_orm_migration::sea_orm::DbBackend;
 
 /// Every step, oldest first.
 pub struct Migrator;

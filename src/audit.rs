@@ -44,7 +44,8 @@ impl Audit {
         let event = match verdict {
             Verdict::Rotate(_) | Verdict::Current => return,
             Verdict::Replay | Verdict::Repeat if !self.first_replay(before.id, current) => return,
-            Verdict::Refuse(Refusal::Client | Refusal::Grant(_)) => "denied",
+            // Told by [`Self::denied`], as of every other method.
+            Verdict::Refuse(Refusal::Client | Refusal::Grant(_)) => return,
             Verdict::Replay => "replayed",
             Verdict::Repeat => "repeated",
             Verdict::Recover(_) => "recovered",
@@ -89,10 +90,13 @@ impl Audit {
             subject = session.subject, client_id = session.client_id);
     }
 
-    /// A caller was refused what it asked for.
-    pub fn denied(&self, caller: &Caller, method: &str, field: &str) {
+    /// A caller was refused what it asked for, of this session if there was one.
+    pub fn denied(&self, caller: &Caller, method: &str, field: &str, session: Option<&Session>) {
         counter!("symbolon_denied_total").increment(1);
-        tracing::info!(target: TARGET, event = "denied", caller = caller.name, method, field);
+        tracing::info!(target: TARGET, event = "denied", caller = caller.name, method, field,
+            session_id = session.map(|session| display(session.id)),
+            subject = session.map(|session| session.subject.as_str()),
+            client_id = session.map(|session| session.client_id.as_str()));
     }
 
     fn first_replay(&self, session: SessionId, generation: u32) -> bool {

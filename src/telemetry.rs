@@ -4,9 +4,11 @@
 use std::io;
 
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
-use tracing::Metadata;
+use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
@@ -17,22 +19,33 @@ use crate::audit;
 /// # Errors
 /// If the filter is none.
 pub fn start_logging(filter: &str) -> Result<(), ParseError> {
-    let is_audit = |metadata: &Metadata<'_>| metadata.target() == audit::TARGET;
     let filter = EnvFilter::try_new(filter)?;
     let people = fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
         .with_filter(filter)
-        .with_filter(filter_fn(move |metadata| !is_audit(metadata)));
-    let machines = fmt::layer()
+        .with_filter(filter_fn(|metadata| !is_audit(metadata)));
+    tracing_subscriber::registry().with(people).with(audit_events(io::stderr)).init();
+    Ok(())
+}
+
+/// Writes audit events, and nothing else, as one line of JSON each.
+pub fn audit_events<S, W>(writer: W) -> impl Layer<S>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(false)
         .with_span_list(false)
-        .with_writer(io::stderr)
-        .with_filter(filter_fn(is_audit));
-    tracing_subscriber::registry().with(people).with(machines).init();
-    Ok(())
+        .with_writer(writer)
+        .with_filter(filter_fn(is_audit))
+}
+
+fn is_audit(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == audit::TARGET
 }
 
 /// Starts counting, once a process. The handle renders the figures as Prometheus reads them.

@@ -24,8 +24,8 @@ pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
             (keys, format!("{}{}", path.display(), if made { " (made now)" } else { "" }))
         }
     };
-    let taken = Store::migrate(&url).await?;
-    let store = Store::open(&url, Missing::Refuse).await?;
+    let store = Store::open(&url, Missing::Create).await?;
+    let taken = store.migrate().await?;
     let service = assemble(&config, store, &keys, world).await?;
 
     let banner = banner(&config, &listeners, &url.to_string(), taken.len(), &keys_are)?;

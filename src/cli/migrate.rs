@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use clap::Subcommand;
-use symbolon_migrations::sea_orm_migration::sea_orm::DbBackend;
+use symbolon_migrations::DbBackend;
 
 use super::{Configured, Failure, data_dir, print};
 use crate::config::{Config, Profile, from_process};
@@ -33,7 +33,9 @@ async fn up(configured: Configured) -> Result<(), Failure> {
     if config.database_url.is_none() {
         data_dir::make(&config.data_dir)?;
     }
-    let taken = Store::migrate(&url).await?;
+    let store = Store::open(&url, Missing::Create).await?;
+    let taken = store.migrate().await?;
+    store.close().await;
     if taken.is_empty() {
         return print("nothing to do");
     }

@@ -101,7 +101,7 @@ impl Running {
             self.tasks.shutdown().await;
         }
         match Arc::try_unwrap(self.service) {
-            Ok(service) => service.store.close().await,
+            Ok(service) => service.close().await,
             Err(_) => tracing::debug!("the service is still in use"),
         }
     }

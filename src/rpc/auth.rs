@@ -13,30 +13,30 @@ use crate::service::page::Query;
 use crate::service::{Caller, Error, Service};
 use crate::time::Timestamp;
 
-/// The longest a call may take, whatever the client allows: below every proxy's patience.
+/// The longest a call may take, whatever the client allows: below every proxy's patience. A call waits for nothing but
+/// the database.
 const CAP: Duration = Duration::from_secs(5);
 
 pub(super) struct Auth(pub(super) Arc<Service>);
 
 /// A call that was let in: who called, and when.
-struct Call<'a> {
-    service: &'a Service,
+struct Call {
     method: &'static str,
     caller: Caller,
     now: Timestamp,
 }
 
 impl Auth {
-    fn admit<T>(&self, method: &'static str, request: &Request<T>) -> Result<Call<'_>, Status> {
+    fn admit<T>(&self, method: &'static str, request: &Request<T>) -> Result<Call, Status> {
         let caller = caller::authenticate(request)?;
-        Ok(Call { service: &self.0, method, caller, now: self.0.now() })
+        Ok(Call { method, caller, now: self.0.now() })
     }
 }
 
-impl Call<'_> {
+impl Call {
     /// Runs the work of a call within its time, and turns a failure into a status.
     async fn answer<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<Response<T>, Status> {
-        let outcome = tokio::time::timeout(CAP, work).await.unwrap_or(Err(Failure::DeadlineExceeded));
+        let outcome = tokio::time::timeout(CAP, work).await.unwrap_or_else(|_| Err(too_slow()));
         let reason = outcome.as_ref().err().map_or("OK", |failure| failure.row().name());
         metrics::counter!("symbolon_calls_total", "method" => self.method, "reason" => reason).increment(1);
         outcome.map(Response::new).map_err(|failure| {
@@ -45,7 +45,7 @@ impl Call<'_> {
         })
     }
 
-    /// Causes go to the log, refusals by policy to the audit; what a caller did wrong is told to the caller alone.
+    /// Causes go to the log; what a caller did wrong is told to the caller alone.
     fn tell(&self, failure: &Failure) {
         match failure {
             Failure::Service(Error::StoreUnavailable(cause) | Error::SigningUnavailable(cause)) => {
@@ -54,13 +54,13 @@ impl Call<'_> {
             Failure::Service(Error::Internal(cause)) => {
                 tracing::error!(method = self.method, reason = failure.row().name(), cause = %chain(cause.as_ref()));
             }
-            Failure::DeadlineExceeded => tracing::warn!(method = self.method, "a call took longer than {CAP:?}"),
-            Failure::Service(Error::GrantNotPermitted { field, .. }) => {
-                self.service.audit.denied(&self.caller, self.method, field);
-            }
             Failure::Service(_) | Failure::FieldsInvalid(_) | Failure::CallerUnauthenticated => {}
         }
     }
+}
+
+fn too_slow() -> Failure {
+    Error::StoreUnavailable(format!("no answer within {CAP:?}").into()).into()
 }
 
 /// An error and what caused it, in one line.

@@ -16,3 +16,31 @@ fn is_loopback(extensions: &Extensions) -> bool {
     let peer = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
     peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn from(peer: Option<&str>) -> Request<()> {
+        let remote_addr = peer.map(|peer| peer.parse().expect("an address"));
+        let mut request = Request::new(());
+        request.extensions_mut().insert(TcpConnectInfo { local_addr: None, remote_addr });
+        request
+    }
+
+    #[test]
+    fn a_peer_on_this_machine_is_local_in_every_spelling_of_the_address() {
+        for peer in ["127.0.0.1:9", "127.8.8.8:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+            assert_eq!(authenticate(&from(Some(peer))).ok(), Some(Caller::local()), "{peer}");
+        }
+    }
+
+    #[test]
+    fn a_peer_elsewhere_or_of_an_unknown_address_is_nobody() {
+        for peer in ["10.0.0.1:9", "[::ffff:10.0.0.1]:9", "[fe80::1]:9", "[2001:db8::1]:9", "0.0.0.0:9", "[::]:9"] {
+            assert!(matches!(authenticate(&from(Some(peer))), Err(Failure::CallerUnauthenticated)), "{peer}");
+        }
+        assert!(matches!(authenticate(&from(None)), Err(Failure::CallerUnauthenticated)));
+        assert!(matches!(authenticate(&Request::new(())), Err(Failure::CallerUnauthenticated)));
+    }
+}

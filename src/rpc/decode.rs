@@ -10,13 +10,12 @@ use uuid::Uuid;
 use crate::pb::auth as pb;
 use crate::rpc::status::Failure;
 use crate::rpc::violations::Fields;
-use crate::service::issue::Issue;
+use crate::service::issue::{Issue, IssueRequest};
 use crate::service::refresh::Refresh;
 use crate::service::revoke::Target;
 use crate::service::sessions::Update;
 use crate::session::redeem::Rotation;
 use crate::session::{Device, RevokeReason, SessionId};
-use crate::store::IssueRequest;
 use crate::time::Timestamp;
 
 /// The most audiences of a session.

@@ -27,6 +27,10 @@ pub struct Limits {
     pub connections: usize,
     /// After this a connection is asked to leave, so that new replicas get their share.
     pub connection_age: Duration,
+    /// How long a silent peer is believed to be there.
+    pub keepalive_interval: Duration,
+    /// How long it may take to say so when it is asked.
+    pub keepalive_timeout: Duration,
 }
 
 impl Default for Limits {
@@ -37,6 +41,8 @@ impl Default for Limits {
             streams: 128,
             connections: 4096,
             connection_age: Duration::from_secs(30 * 60),
+            keepalive_interval: Duration::from_secs(30),
+            keepalive_timeout: Duration::from_secs(10),
         }
     }
 }
@@ -49,9 +55,6 @@ impl Limits {
         Self { connection_age: self.connection_age * percent / 100, ..self }
     }
 }
-
-/// How long a silent peer is believed to be there, and how long it may take to say so.
-const KEEPALIVE: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(10));
 
 /// What is served, and how.
 pub struct Server {
@@ -75,8 +78,8 @@ pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result
     let mut builder = transport::Server::builder()
         .http2_max_header_list_size(limits.header_list)
         .max_concurrent_streams(limits.streams)
-        .http2_keepalive_interval(Some(KEEPALIVE.0))
-        .http2_keepalive_timeout(Some(KEEPALIVE.1))
+        .http2_keepalive_interval(Some(limits.keepalive_interval))
+        .http2_keepalive_timeout(Some(limits.keepalive_timeout))
         .max_connection_age(limits.connection_age);
     let mut routes = builder.add_service(auth).add_service(health);
     if reflection {

@@ -22,7 +22,6 @@ const RETRY_AFTER: Duration = Duration::from_millis(250);
 pub enum Failure {
     FieldsInvalid(Vec<Violation>),
     CallerUnauthenticated,
-    DeadlineExceeded,
     Service(Error),
 }
 
@@ -52,7 +51,7 @@ impl Row {
 }
 
 /// Every reason this version answers.
-pub const TABLE: [Row; 17] = {
+pub const TABLE: [Row; 16] = {
     use ErrorReason as R;
     const fn row(reason: ErrorReason, code: Code, message: &'static str) -> Row {
         Row { reason, code, message, retry: false }
@@ -76,7 +75,6 @@ pub const TABLE: [Row; 17] = {
         retry(R::MasterKeyUnknown, "this server does not hold the key of this token (yet): keep it and try again"),
         retry(R::StoreUnavailable, "the database is not available: try again"),
         retry(R::SigningUnavailable, "no signing key is usable: try again"),
-        row(R::DeadlineExceeded, Code::DeadlineExceeded, "the call took longer than the server allows"),
         row(R::Internal, Code::Internal, "a fault of the server; its log has the cause"),
     ]
 };
@@ -86,7 +84,6 @@ impl Failure {
         match self {
             Self::FieldsInvalid(_) => ErrorReason::FieldInvalid,
             Self::CallerUnauthenticated => ErrorReason::CallerUnauthenticated,
-            Self::DeadlineExceeded => ErrorReason::DeadlineExceeded,
             Self::Service(error) => match error {
                 Error::GrantNotPermitted { .. } => ErrorReason::GrantNotPermitted,
                 Error::TokenTooLarge => ErrorReason::TokenTooLarge,
@@ -128,7 +125,7 @@ impl From<Failure> for Status {
                 metadata.insert("caller".to_owned(), caller);
                 metadata.insert("field".to_owned(), field.to_owned());
             }
-            Failure::Service(_) | Failure::CallerUnauthenticated | Failure::DeadlineExceeded => {}
+            Failure::Service(_) | Failure::CallerUnauthenticated => {}
         }
         details.set_error_info(row.name(), DOMAIN, metadata);
         if row.retry {

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::service::{Caller, Client, Error, Granted, Service};
 use crate::session::{Authentication, Chain, Claims, Device, Session, SessionId, State};
-use crate::store::{IssueRequest, Issued};
+pub use crate::store::IssueRequest;
+use crate::store::Issued;
 use crate::time::Timestamp;
 use crate::token::lifetime::{BROWSER_SESSION_IDLE, Lifetimes};
 
@@ -65,7 +66,7 @@ impl Service {
     }
 
     fn new_session(&self, caller: &Caller, issue: &Issue, now: Timestamp) -> Result<Session, Error> {
-        let denied = || Error::GrantNotPermitted { caller: caller.name.clone(), field: "client_id" };
+        let denied = || self.denied(caller, "IssueTokens", "client_id", None);
         let (client_id, client) = self.client(issue.client_id.as_deref()).ok_or_else(denied)?;
         if !caller.may_use(client_id) {
             return Err(denied());

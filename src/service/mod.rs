@@ -61,6 +61,18 @@ impl Service {
         self.clock.now()
     }
 
+    /// Finishes what is queued and closes the database.
+    pub async fn close(self) {
+        self.rotations.finish().await;
+        self.store.close().await;
+    }
+
+    /// A refusal by policy. It is told to the audit here, so that each is told once.
+    fn denied(&self, caller: &Caller, method: &str, field: &'static str, session: Option<&Session>) -> Error {
+        self.audit.denied(caller, method, field, session);
+        Error::GrantNotPermitted { caller: caller.name.clone(), field }
+    }
+
     /// The pair of the session's current generation: the same facts, the same bytes.
     fn grant(&self, session: Session, audience: &[String], scope: &[String], at: Timestamp) -> Result<Granted, Error> {
         let access = self.access_tokens.mint(self.ring.signer(), &session, audience, scope)?;

@@ -77,13 +77,13 @@ impl Service {
             let now = self.now();
             let policy = self.policy(caller, session.as_ref(), in_doubt);
             let verdict = redeem(&presented, session.as_ref(), now, policy.as_ref());
-            let Some(mut session) = session else { return Err(refusal(caller, verdict)) };
+            let Some(mut session) = session else { return Err(self.refusal(caller, None, verdict)) };
             if !self.write(caller, refresh, &presented, &session, &verdict, now).await? {
                 continue;
             }
             self.audit.redeemed(caller, &session, presented.generation, &refresh.device, &verdict);
             if !verdict.yields_tokens() {
-                return Err(refusal(caller, verdict));
+                return Err(self.refusal(caller, Some(&session), verdict));
             }
             if let Some(chain) = verdict.chain() {
                 session.chain = chain;
@@ -138,25 +138,25 @@ impl Service {
             Verdict::RolledBack => condemn(RevokeReason::RolledBack, DecisionKind::RolledBack).await,
         }
     }
-}
 
-/// What the caller is told when a verdict gives nothing.
-fn refusal(caller: &Caller, verdict: Verdict) -> Error {
-    let denied = |field| Error::GrantNotPermitted { caller: caller.name.clone(), field };
-    match verdict {
-        Verdict::Refuse(Refusal::NotFound | Refusal::Expired) => Error::SessionExpired,
-        Verdict::Refuse(Refusal::Revoked) | Verdict::RolledBack => Error::SessionRevoked,
-        Verdict::Refuse(Refusal::Client) => denied("client_id"),
-        Verdict::Refuse(Refusal::Grant(Grant::Audience)) => denied("audience"),
-        Verdict::Refuse(Refusal::Grant(Grant::Scope)) => denied("scope"),
-        Verdict::Refuse(Refusal::Grant(Grant::Rotation)) => denied("rotation"),
-        Verdict::Stale => Error::RefreshTokenStale,
-        Verdict::Reuse => Error::RefreshTokenReused,
-        Verdict::Current
-        | Verdict::Rotate(_)
-        | Verdict::Repeat
-        | Verdict::Replay
-        | Verdict::Recover(_)
-        | Verdict::Heal(_) => Error::Internal("a verdict that yields tokens is no refusal".into()),
+    /// What the caller is told when a verdict gives nothing.
+    fn refusal(&self, caller: &Caller, session: Option<&Session>, verdict: Verdict) -> Error {
+        let denied = |field| self.denied(caller, "RefreshTokens", field, session);
+        match verdict {
+            Verdict::Refuse(Refusal::NotFound | Refusal::Expired) => Error::SessionExpired,
+            Verdict::Refuse(Refusal::Revoked) | Verdict::RolledBack => Error::SessionRevoked,
+            Verdict::Refuse(Refusal::Client) => denied("client_id"),
+            Verdict::Refuse(Refusal::Grant(Grant::Audience)) => denied("audience"),
+            Verdict::Refuse(Refusal::Grant(Grant::Scope)) => denied("scope"),
+            Verdict::Refuse(Refusal::Grant(Grant::Rotation)) => denied("rotation"),
+            Verdict::Stale => Error::RefreshTokenStale,
+            Verdict::Reuse => Error::RefreshTokenReused,
+            Verdict::Current
+            | Verdict::Rotate(_)
+            | Verdict::Repeat
+            | Verdict::Replay
+            | Verdict::Recover(_)
+            | Verdict::Heal(_) => Error::Internal("a verdict that yields tokens is no refusal".into()),
+        }
     }
 }

@@ -38,8 +38,8 @@ impl Service {
             return Ok(false);
         };
         if !caller.may_use(&session.client_id) {
-            let denied = Error::GrantNotPermitted { caller: caller.name.clone(), field: "client_id" };
-            return if by_token { Err(denied) } else { Ok(false) };
+            let denied = || self.denied(caller, "RevokeSession", "client_id", Some(&session));
+            return if by_token { Err(denied()) } else { Ok(false) };
         }
         if session.state(now) != State::Active {
             return Ok(false);

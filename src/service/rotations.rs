@@ -6,6 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::service::Clients;
@@ -29,8 +30,11 @@ pub(super) enum Outcome {
     InDoubt(Timestamp),
 }
 
-/// The queue in front of the batches. The batches end when it is dropped.
-pub struct Rotations(mpsc::Sender<Waiting>);
+/// The queue in front of the batches, and whoever works on them.
+pub struct Rotations {
+    queue: mpsc::Sender<Waiting>,
+    worker: JoinHandle<()>,
+}
 
 struct Waiting {
     turn: Turn,
@@ -47,15 +51,22 @@ impl Rotations {
             millis: i64::try_from(client.policy.burst.as_millis()).unwrap_or(i64::MAX),
         });
         let worker = Worker { store, clock, bursts: bursts.collect(), clients: clients.clone(), largest };
-        tokio::spawn(worker.run(waiting));
-        Self(queue)
+        Self { queue, worker: tokio::spawn(worker.run(waiting)) }
+    }
+
+    /// Finishes what is queued.
+    pub(super) async fn finish(self) {
+        drop(self.queue);
+        if let Err(error) = self.worker.await {
+            tracing::error!(%error, "the batches did not end well");
+        }
     }
 
     /// Rotates the session of this token if the token is current.
     pub(super) async fn rotate(&self, token: RefreshToken, device: Device) -> Outcome {
         let (answer, outcome) = oneshot::channel();
         let turn = Turn { session_id: token.session_id, generation: token.generation, device };
-        if self.0.send(Waiting { turn, answer }).await.is_err() {
+        if self.queue.send(Waiting { turn, answer }).await.is_err() {
             return Outcome::Undecided;
         }
         outcome.await.unwrap_or(Outcome::Undecided)

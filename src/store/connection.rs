@@ -52,6 +52,25 @@ impl Connection {
     where
         F: Future<Output = Result<T, DbErr>>,
     {
+        self.try_while(|trouble| trouble != Trouble::Final, deed).await
+    }
+
+    /// The same, but not again once it may have been done: an error then means that this is not known.
+    pub(super) async fn run_once<T, F>(&self, deed: impl Fn(Arc<DatabaseConnection>) -> F) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        self.try_while(|trouble| trouble == Trouble::Contention, deed).await
+    }
+
+    async fn try_while<T, F>(
+        &self,
+        again: impl Fn(Trouble) -> bool,
+        deed: impl Fn(Arc<DatabaseConnection>) -> F,
+    ) -> Result<T, Error>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
         let mut pause = Duration::from_millis(10);
         let began = now();
         loop {
@@ -68,7 +87,7 @@ impl Connection {
             if trouble == Trouble::Connection {
                 self.leave(&connection);
             }
-            if trouble == Trouble::Final || began.elapsed() + pause > BUDGET {
+            if !again(trouble) || began.elapsed() + pause > BUDGET {
                 return Err(error.into());
             }
             metrics::counter!("symbolon_store_retries_total").increment(1);

@@ -33,6 +33,7 @@ pub use url::Url;
 /// The database. Cheap to clone.
 #[derive(Clone)]
 pub struct Store {
+    url: Url,
     /// Where every write goes; and, on PostgreSQL, every read: what decides is read from the primary.
     writer: Arc<Connection>,
     readers: Arc<Connection>,

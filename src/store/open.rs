@@ -60,10 +60,11 @@ impl Store {
                 let lock = sqlite::lock(path)?;
                 let unusable = |cause| OpenError::Unusable { path: path.clone(), cause };
                 let writer = Connection::open(sqlite::writer(path, missing)).await.map_err(unusable)?;
-                let writable = writer.current().execute_unprepared(sqlite::WRITE_NOTHING).await;
+                let writable = sqlite::write_nothing(&writer.current()).await;
                 writable.map_err(|cause| OpenError::ReadOnly { path: path.clone(), cause })?;
                 let readers = Connection::open(sqlite::readers(path)).await.map_err(unusable)?;
-                Ok(Self { writer: Arc::new(writer), readers: Arc::new(readers), _lock: Some(Arc::new(lock)) })
+                let (writer, readers) = (Arc::new(writer), Arc::new(readers));
+                Ok(Self { url: url.clone(), writer, readers, _lock: Some(Arc::new(lock)) })
             }
             Url::Postgres(address) => {
                 let server = |what| OpenError::Server { place: url.to_string(), what };
@@ -71,7 +72,7 @@ impl Store {
                 let connection = postgres::patiently(connection).await.map_err(server)?;
                 postgres::check_primary(&connection.current()).await.map_err(server)?;
                 let connection = Arc::new(connection);
-                Ok(Self { writer: Arc::clone(&connection), readers: connection, _lock: None })
+                Ok(Self { url: url.clone(), writer: Arc::clone(&connection), readers: connection, _lock: None })
             }
         }
     }
@@ -81,7 +82,7 @@ impl Store {
         self.writer
             .run(async |connection| match connection.get_database_backend() {
                 DbBackend::Postgres => postgres::is_writable(&connection).await,
-                _ => connection.execute_unprepared(sqlite::WRITE_NOTHING).await.map(|_| true),
+                _ => sqlite::write_nothing(&connection).await.map(|()| true),
             })
             .await
     }

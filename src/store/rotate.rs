@@ -33,13 +33,14 @@ pub struct Burst {
 
 impl Store {
     /// Rotates the sessions whose current token is among `turns`; no session may be among them twice. Answers those it
-    /// rotated, as they are now. Sessions of a client without a `burst` are left alone.
+    /// rotated, as they are now. Sessions of a client without a `burst` are left alone. An error means that it is not
+    /// known whether they were rotated.
     pub async fn rotate(&self, turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Result<Vec<Session>, Error> {
         let statement = match self.writer.backend() {
             DbBackend::Postgres => postgres(turns, now, bursts),
             _ => sqlite(turns, now, bursts),
         };
-        let rows = self.writer.run(|connection| {
+        let rows = self.writer.run_once(|connection| {
             let statement = statement.clone();
             async move { Model::find_by_statement(statement).all(connection.as_ref()).await }
         });

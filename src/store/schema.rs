@@ -4,7 +4,7 @@ use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, S
 use symbolon_migrations::Migrator;
 use symbolon_migrations::sea_orm_migration::{MigratorTrait, SchemaManager};
 
-use super::{Missing, OpenError, Store, Url, postgres};
+use super::{OpenError, Store, Url, postgres};
 
 /// How the schema of the database stands to the one this program knows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,22 +32,14 @@ impl Store {
     }
 
     /// Takes the steps that are still to be taken, one process at a time. Answers their names.
-    pub async fn migrate(url: &Url) -> Result<Vec<String>, OpenError> {
-        match url {
-            Url::Sqlite(_) => {
-                let store = Self::open(url, Missing::Create).await?;
-                let taken = take_steps(&store.writer.current()).await;
-                store.close().await;
-                taken
-            }
-            Url::Postgres(address) => {
-                let server = |what| OpenError::Server { place: url.to_string(), what };
-                let connection = postgres::patiently(Database::connect(postgres::unhurried(address)));
-                let connection = connection.await.map_err(server)?;
-                postgres::check_primary(&connection).await.map_err(server)?;
-                alone(&connection).await
-            }
-        }
+    pub async fn migrate(&self) -> Result<Vec<String>, OpenError> {
+        let Url::Postgres(address) = &self.url else { return take_steps(&self.writer.current()).await };
+        let server = |what| OpenError::Server { place: self.url.to_string(), what };
+        let connection = Database::connect(postgres::unhurried(address));
+        let connection = postgres::patiently(connection).await.map_err(server)?;
+        let taken = alone(&connection).await;
+        connection.close().await.map_err(OpenError::Schema)?;
+        taken
     }
 }
 

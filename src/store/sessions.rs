@@ -2,13 +2,11 @@
 
 use sea_orm::ActiveValue::Set;
 use sea_orm::sea_query::{InsertStatement, OnConflict};
-use sea_orm::{
-    ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryTrait, SqliteTransactionMode,
-    TransactionOptions, TransactionTrait,
-};
+use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryTrait, TransactionTrait};
 use uuid::Uuid;
 
 use super::entity::{issue_request, session};
+use super::sqlite::immediate;
 use super::{Error, Store, row};
 use crate::session::{Chain, Claims, Decision, Device, Revocation, Session, SessionId, decision};
 use crate::time::Timestamp;
@@ -171,10 +169,4 @@ pub(super) fn live(now: Timestamp) -> Condition {
     use session::Column as C;
     let last = now.after(crate::session::LAST_MOMENT).millis();
     Condition::all().add(C::RevokedAt.is_null()).add(C::IdleExpiresAt.gte(last)).add(C::ExpiresAt.gte(last))
-}
-
-/// A transaction that writes takes SQLite's write lock when it begins: one that reads first would fail under
-/// contention instead of waiting.
-fn immediate() -> TransactionOptions {
-    TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() }
 }

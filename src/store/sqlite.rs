@@ -5,8 +5,8 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sea_orm::ConnectOptions;
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
 
 use super::{Missing, OpenError};
 
@@ -15,8 +15,18 @@ const PATIENCE: Duration = Duration::from_secs(2);
 
 const READERS: u32 = 4;
 
-/// Takes the write lock and writes nothing: an error says that the file cannot be written to.
-pub(super) const WRITE_NOTHING: &str = "BEGIN IMMEDIATE; ROLLBACK";
+/// A transaction that writes takes SQLite's write lock when it begins: one that reads first would fail under
+/// contention instead of waiting.
+pub(super) fn immediate() -> TransactionOptions {
+    TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() }
+}
+
+/// Takes the write lock and writes nothing: an error says that the file cannot be written to. A transaction object, not
+/// statements: whoever asks may give up while SQLite waits for the lock, and a BEGIN that nobody waits for any more
+/// would stay open and swallow every later write.
+pub(super) async fn write_nothing(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    connection.begin_with_options(immediate()).await?.rollback().await
+}
 
 /// One connection that writes: two would only wait for each other.
 pub(super) fn writer(path: &Path, missing: Missing) -> ConnectOptions {

@@ -34,7 +34,7 @@ async fn polled<T>(polls: usize, later: Duration, work: impl Future<Output = T>)
             }
         })
         .await;
-        if outcome.is_none() {
+        if outcome.is_none() && !later.is_zero() {
             tokio::time::sleep(later).await;
         }
         outcome
@@ -62,7 +62,7 @@ async fn drop_everywhere(
             let session = indoors.issue(subject("alice")).await.unwrap().session;
             let token = prepare(&indoors, &session).await;
             let refresh = presenting(&token);
-            let call = indoors.service.refresh(&indoors.caller, &refresh, indoors.service.now());
+            let call = indoors.service.refresh(&indoors.caller, &refresh);
             let outcome = polled(polls, later, call).await.map(|answer| answer.map(|granted| granted.refresh_token));
             let completed = outcome.is_some();
             check(&indoors, &session, &token, outcome).await;
@@ -71,7 +71,7 @@ async fn drop_everywhere(
             }
             dropped += 1;
         }
-        assert!((2..MOST_POLLS - 1).contains(&dropped), "dropped at {dropped} points only, or never completed");
+        assert!((1..MOST_POLLS - 1).contains(&dropped), "dropped at {dropped} points only, or never completed");
     }
     indoors.close().await;
 }
@@ -176,7 +176,7 @@ async fn a_sign_in_dropped_anywhere_is_made_once_by_its_retry() {
             }
             dropped += 1;
         }
-        assert!((2..MOST_POLLS - 1).contains(&dropped), "dropped at {dropped} points only, or never completed");
+        assert!((1..MOST_POLLS - 1).contains(&dropped), "dropped at {dropped} points only, or never completed");
     }
     indoors.close().await;
 }

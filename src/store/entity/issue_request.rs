@@ -1,6 +1,7 @@
+//! A `request_id` that was used, and for what.
+
 use sea_orm::entity::prelude::*;
 
-/// A `request_id` that was used, and for what.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "issue_requests")]
 pub(in crate::store) struct Model {

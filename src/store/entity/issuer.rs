@@ -1,6 +1,7 @@
+//! Whose database this is: one row, with id 1.
+
 use sea_orm::entity::prelude::*;
 
-/// Whose database this is: one row, with id 1.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "issuer")]
 pub(in crate::store) struct Model {

@@ -1,6 +1,7 @@
+//! What tells whether a master key is the one that was used under this id before.
+
 use sea_orm::entity::prelude::*;
 
-/// What tells whether a master key is the one that was used under this id before.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "master_keys")]
 pub(in crate::store) struct Model {

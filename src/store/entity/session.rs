@@ -1,6 +1,8 @@
+//! A session: one row from sign-in to the sweep. Times are milliseconds since 1970, durations seconds; lists are words
+//! with spaces between.
+
 use sea_orm::entity::prelude::*;
 
-/// Times are milliseconds since 1970, durations seconds; lists are words with spaces between.
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]
 #[sea_orm(table_name = "sessions")]
 pub(in crate::store) struct Model {

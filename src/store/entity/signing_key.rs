@@ -1,3 +1,5 @@
+//! A key pair that signs or verifies, its private half sealed.
+
 use sea_orm::entity::prelude::*;
 
 #[derive(Clone, Debug, PartialEq, Eq, DeriveEntityModel)]

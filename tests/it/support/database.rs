@@ -33,7 +33,7 @@ impl Database {
 
     /// One connection past the store.
     pub(crate) async fn raw(&self) -> DatabaseConnection {
-        let Url::Sqlite(path) = &self.url;
+        let Url::Sqlite(path) = &self.url else { unreachable!() };
         assert!(path.starts_with(self.dir.path()));
         raw(path).await
     }

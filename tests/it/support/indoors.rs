@@ -48,7 +48,7 @@ impl Indoors {
 
     /// Lets go of the database.
     pub(crate) async fn close(self) {
-        self.service.store.close().await;
+        self.service.close().await;
     }
 
     pub(crate) async fn issue(&self, issue: Issue) -> Result<Granted, Error> {
@@ -56,7 +56,7 @@ impl Indoors {
     }
 
     pub(crate) async fn refresh(&self, refresh_token: &str) -> Result<Granted, Error> {
-        self.service.refresh(&self.caller, &presenting(refresh_token), self.service.now()).await
+        self.service.refresh(&self.caller, &presenting(refresh_token)).await
     }
 
     /// Redeems a refresh token that must be good, and answers its successor.

@@ -112,8 +112,8 @@ impl Server {
         let listeners = Listeners::bind(&config).await.unwrap();
         let (grpc, ops) = (listeners.grpc_port().unwrap(), listeners.ops_port().unwrap());
         let url = Url::Sqlite(dir.path().join("symbolon.db"));
-        Store::migrate(&url).await.unwrap();
-        let store = Store::open(&url, Missing::Refuse).await.unwrap();
+        let store = Store::open(&url, Missing::Create).await.unwrap();
+        store.migrate().await.unwrap();
         let keys = MasterKeys::parse(&settings.master_keys).unwrap();
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(1)) };
         let service = assemble(&config, store, &keys, world).await.unwrap();
