@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Error {
     /// It did not answer, or refused. Asking again may help.
-    #[error("the database did not do as asked")]
+    #[error("the database did not do as asked: {0}")]
     Unavailable(#[from] DbErr),
     /// A row that this program cannot have written.
     #[error("impossible row: {table}.{column} of {id}")]

@@ -106,8 +106,9 @@ impl Store {
         let lock = lock(path)?;
         let unusable = |cause| OpenError::Unusable { path: path.clone(), cause };
         let writer = connect(path, 1, missing).await.map_err(unusable)?;
+        // On a file that may only be read, BEGIN IMMEDIATE alone succeeds; a write that is rolled back does not.
         writer
-            .execute_unprepared("BEGIN IMMEDIATE; ROLLBACK")
+            .execute_unprepared("BEGIN IMMEDIATE; PRAGMA user_version = 0; ROLLBACK")
             .await
             .map_err(|cause| OpenError::ReadOnly { path: path.clone(), cause })?;
         let readers = connect(path, READERS, Missing::Refuse).await.map_err(unusable)?;
