@@ -12,17 +12,26 @@ use zeroize::Zeroizing;
 use super::{Failure, print};
 use crate::token::refresh::Parts;
 
-#[derive(Clone, Copy, Subcommand)]
+#[derive(Subcommand)]
 pub(super) enum Token {
     /// Shows what the access or refresh token on stdin says; verifies nothing
-    Inspect,
+    Inspect {
+        #[arg(hide = true, allow_hyphen_values = true)]
+        tokens: Vec<String>,
+    },
 }
 
 /// More than any token of ours has.
 const MOST: u64 = 64 * 1024;
 
 pub(super) fn token(command: Token) -> Result<(), Failure> {
-    let Token::Inspect = command;
+    let Token::Inspect { tokens } = command;
+    // Taken so that it can be refused without being repeated: clap would show it.
+    if !tokens.is_empty() {
+        return Err(
+            "a token on the command line is kept in histories and shown in process lists: give it on stdin".into()
+        );
+    }
     let mut text = Zeroizing::new(String::new());
     std::io::stdin().take(MOST).read_to_string(&mut text)?;
     let token = text.trim();

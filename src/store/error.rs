@@ -7,7 +7,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum Error {
     /// It did not answer, or refused. Asking again may help.
-    #[error("the database did not do as asked")]
+    #[error("the database did not do as asked: {0}")]
     Unavailable(#[from] DbErr),
     /// It did not answer in time. Whether it did as asked is not known.
     #[error("the database did not answer in time")]

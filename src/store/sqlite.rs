@@ -6,7 +6,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use sea_orm::sqlx::sqlite::{SqliteJournalMode, SqliteSynchronous};
-use sea_orm::{ConnectOptions, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions, TransactionTrait};
+use sea_orm::{
+    ConnectOptions, ConnectionTrait, DatabaseConnection, DbErr, SqliteTransactionMode, TransactionOptions,
+    TransactionTrait,
+};
 
 use super::{Missing, OpenError};
 
@@ -21,11 +24,14 @@ pub(super) fn immediate() -> TransactionOptions {
     TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..Default::default() }
 }
 
-/// Takes the write lock and writes nothing: an error says that the file cannot be written to. A transaction object, not
-/// statements: whoever asks may give up while SQLite waits for the lock, and a BEGIN that nobody waits for any more
-/// would stay open and swallow every later write.
+/// Writes nothing in the end: an error says that the file cannot be written to. On a file that may only be read, BEGIN
+/// IMMEDIATE alone succeeds; a write that is rolled back does not. A transaction object, not statements: whoever asks
+/// may give up while SQLite waits for the lock, and a BEGIN that nobody waits for any more would stay open and swallow
+/// every later write.
 pub(super) async fn write_nothing(connection: &DatabaseConnection) -> Result<(), DbErr> {
-    connection.begin_with_options(immediate()).await?.rollback().await
+    let transaction = connection.begin_with_options(immediate()).await?;
+    transaction.execute_unprepared("PRAGMA user_version = 0").await?;
+    transaction.rollback().await
 }
 
 /// One connection that writes: two would only wait for each other.

@@ -16,3 +16,4 @@ mod interop;
 mod keys;
 mod killed;
 mod refresh;
+mod startup;

@@ -65,8 +65,8 @@ async fn a_signing_key_row_that_cannot_be_is_an_error_that_names_it_and_never_a_
     let cases = [
         ("state", "state = 'busy'".to_owned()),
         ("algorithm", "algorithm = 'Ed25519'".to_owned()),
-        ("public_key", "public_key = X''".to_owned()),
-        ("public_key", format!("public_key = X'{other}'")),
+        ("public_key", "public_key = {}".to_owned()),
+        ("public_key", format!("public_key = {{{other}}}")),
         ("master_key_id", "master_key_id = 256".to_owned()),
         ("master_key_id", "master_key_id = -1".to_owned()),
     ];
@@ -80,6 +80,7 @@ async fn a_signing_key_row_that_cannot_be_is_an_error_that_names_it_and_never_a_
             let sealed = key.seal(&keys, "https://a", &dice);
             let stored = StoredKey { public: key.public().clone(), state: KeyState::Active, sealed };
             store.offer_active_key(&stored, at(0)).await.unwrap();
+            let change = database.bytes(change);
             database.execute(&format!("UPDATE signing_keys SET {change}")).await;
             let error = store.signing_keys().await.unwrap_err();
             let expected = format!("impossible row: signing_keys.{column} of {}", key.public().key_id());

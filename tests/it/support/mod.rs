@@ -4,6 +4,7 @@
 mod database;
 mod dice;
 mod indoors;
+mod postgres;
 mod process;
 mod secrets;
 mod server;
@@ -12,6 +13,7 @@ mod tools;
 pub(crate) use database::{Database, raw};
 pub(crate) use dice::Dice;
 pub(crate) use indoors::{Indoors, presenting, subject};
+pub(crate) use postgres::Postgres;
 pub(crate) use process::Process;
 pub(crate) use secrets::{Secret, as_text, assert_silent, files};
 pub(crate) use server::{BEGINNING, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings};
