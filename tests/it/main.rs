@@ -5,6 +5,7 @@
 
 mod support;
 
+mod deadlines;
 mod errors;
 mod limits;
 mod refresh;
