@@ -7,5 +7,6 @@ mod support;
 
 mod deadlines;
 mod errors;
+mod health;
 mod limits;
 mod refresh;
