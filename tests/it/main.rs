@@ -9,4 +9,5 @@ mod deadlines;
 mod errors;
 mod health;
 mod limits;
+mod reflection;
 mod refresh;
