@@ -11,3 +11,4 @@ mod health;
 mod limits;
 mod reflection;
 mod refresh;
+mod secrets;
