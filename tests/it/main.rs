@@ -5,6 +5,7 @@
 
 mod support;
 
+mod architecture;
 mod deadlines;
 mod errors;
 mod health;
