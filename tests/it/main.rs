@@ -11,6 +11,7 @@ mod deadlines;
 mod errors;
 mod health;
 mod limits;
+mod proto;
 mod reflection;
 mod refresh;
 mod secrets;
