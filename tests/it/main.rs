@@ -12,6 +12,7 @@ mod errors;
 mod health;
 mod limits;
 mod proto;
+mod readme;
 mod reflection;
 mod refresh;
 mod secrets;
