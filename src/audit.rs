@@ -42,10 +42,10 @@ impl Audit {
         let current = before.chain.generation;
         let other_device = differs(&before.device, device);
         let event = match verdict {
-            Verdict::Rotate(_) | Verdict::Current => return,
+            // Plain rotations are counted; an event for each would drown the others. What policy refuses is told by
+            // [`Self::denied`], as of every other method.
+            Verdict::Rotate(_) | Verdict::Current | Verdict::Refuse(Refusal::Client | Refusal::Grant(_)) => return,
             Verdict::Replay | Verdict::Repeat if !self.first_replay(before.id, current) => return,
-            // Told by [`Self::denied`], as of every other method.
-            Verdict::Refuse(Refusal::Client | Refusal::Grant(_)) => return,
             Verdict::Replay => "replayed",
             Verdict::Repeat => "repeated",
             Verdict::Recover(_) => "recovered",

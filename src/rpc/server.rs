@@ -25,6 +25,8 @@ pub struct Limits {
     pub streams: u32,
     /// Connections at a time.
     pub connections: usize,
+    /// How long a new connection may take to begin with HTTP/2.
+    pub greeting: Duration,
     /// After this a connection is asked to leave, so that new replicas get their share.
     pub connection_age: Duration,
     /// How long a silent peer is believed to be there.
@@ -40,6 +42,7 @@ impl Default for Limits {
             header_list: 16 * 1024,
             streams: 128,
             connections: 4096,
+            greeting: Duration::from_secs(5),
             connection_age: Duration::from_secs(30 * 60),
             keepalive_interval: Duration::from_secs(30),
             keepalive_timeout: Duration::from_secs(10),
@@ -87,7 +90,7 @@ pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result
         routes = routes.add_service(describe().build_v1alpha().expect(DESCRIBED));
     }
     let leave = leave(shutdown, health_reporter);
-    routes.serve_with_incoming_shutdown(connection::accept(listeners, limits.connections), leave).await
+    routes.serve_with_incoming_shutdown(connection::accept(listeners, limits.connections, limits.greeting), leave).await
 }
 
 const DESCRIBED: &str = "cannot fail: the descriptors were built with this program";

@@ -5,15 +5,25 @@
 
 mod support;
 
+mod architecture;
+mod audit;
 mod canary;
 mod cancelled;
 mod conformance;
 mod contention;
+mod deadlines;
 mod dump;
+mod errors;
 mod faults;
 mod forged_load;
+mod health;
 mod interop;
 mod keys;
 mod killed;
+mod limits;
+mod proto;
+mod readme;
+mod reflection;
 mod refresh;
+mod secrets;
 mod startup;

@@ -1,20 +1,32 @@
 //! What the tests stand on: a server in this process with a frozen clock, a server in a process of its own, and the
 //! tools they borrow.
 
+mod bounded;
+pub(crate) mod console;
+mod contract;
 mod database;
 mod dice;
+mod http;
+pub(crate) mod http2;
 mod indoors;
+mod lock;
 mod postgres;
 mod process;
+mod readme;
 mod secrets;
 mod server;
 mod tools;
 
+pub(crate) use bounded::Bounded;
+pub(crate) use contract::{PACKAGE, comment, contract, own_files, own_messages};
 pub(crate) use database::{Database, raw};
 pub(crate) use dice::Dice;
+pub(crate) use http::get;
 pub(crate) use indoors::{Indoors, presenting, subject};
+pub(crate) use lock::Other;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::Process;
+pub(crate) use readme::{assert_in_readme, readme_path};
 pub(crate) use secrets::{Secret, as_text, assert_silent, files};
 pub(crate) use server::{BEGINNING, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings};
 pub(crate) use tools::tools;

@@ -1,0 +1,91 @@
+//! Whether the process lives and whether it can serve, as orchestrators and load balancers ask.
+
+use tonic::Code;
+use tonic_health::pb::health_check_response::ServingStatus;
+use tonic_health::pb::health_client::HealthClient;
+use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
+
+use crate::support::{Other, PACKAGE, Process, Server, get, sign_in};
+
+/// The whole server, and the one service it is there for.
+fn both() -> [HealthCheckRequest; 2] {
+    [String::new(), format!("{PACKAGE}.AuthService")].map(|service| HealthCheckRequest { service })
+}
+
+fn is(answer: HealthCheckResponse, status: ServingStatus) -> bool {
+    answer.status == i32::from(status)
+}
+
+#[tokio::test]
+async fn the_server_and_its_service_are_serving_and_others_are_unknown() {
+    let server = Server::start().await;
+    let mut health = HealthClient::new(server.channel());
+    for which in both() {
+        assert!(is(health.check(which).await.unwrap().into_inner(), ServingStatus::Serving));
+    }
+    let unknown = HealthCheckRequest { service: "symbolon.auth.v1.Other".to_owned() };
+    assert_eq!(health.check(unknown).await.unwrap_err().code(), Code::NotFound);
+}
+
+#[tokio::test]
+async fn a_server_that_is_told_to_stop_says_so_before_it_goes() {
+    let server = Server::start().await;
+    let channel = server.channel();
+    let mut watches = Vec::new();
+    for which in both() {
+        let mut watch = HealthClient::new(channel.clone()).watch(which).await.unwrap().into_inner();
+        assert!(is(watch.message().await.unwrap().unwrap(), ServingStatus::Serving));
+        watches.push(watch);
+    }
+    let told = async move {
+        for mut watch in watches {
+            assert!(is(watch.message().await.unwrap().unwrap(), ServingStatus::NotServing));
+        }
+    };
+    // It waits for watchers to leave, so they do when they know.
+    tokio::join!(server.stop(), told);
+}
+
+#[tokio::test]
+async fn live_and_ready_differ_when_the_database_takes_no_writes() {
+    let server = Server::start().await;
+    assert_eq!(get(&server.ops, "/livez").await, (200, "alive\n".to_owned()));
+    assert_eq!(get(&server.ops, "/readyz").await, (200, "ready\n".to_owned()));
+
+    let lock = Other::lock(&server.database()).await;
+    assert_eq!(get(&server.ops, "/readyz").await.0, 503);
+    assert_eq!(get(&server.ops, "/livez").await.0, 200);
+    lock.unlock().await;
+    assert_eq!(get(&server.ops, "/readyz").await.0, 200);
+    assert_eq!(get(&server.ops, "/nothing").await.0, 404);
+}
+
+#[tokio::test]
+async fn a_probe_that_gave_up_waiting_leaves_no_transaction_open() {
+    let server = Server::start().await;
+    let lock = Other::lock(&server.database()).await;
+    assert_eq!(get(&server.ops, "/readyz").await.0, 503);
+    lock.unlock().await;
+    server.issue("alice").await;
+    let other = Other::connect(&server.database()).await;
+    assert_eq!(other.count("sessions").await, 1, "an acknowledged sign-in is not stored");
+}
+
+#[tokio::test]
+async fn the_figures_count_calls_by_method_and_reason() {
+    let dir = tempfile::tempdir().unwrap();
+    let process = Process::dev(dir.path(), &[]).await;
+    let mut client = process.client().await;
+    client.issue_tokens(sign_in("alice")).await.unwrap();
+    client.issue_tokens(sign_in("")).await.unwrap_err();
+    let (status, figures) = get(&process.ops, "/metrics").await;
+    assert_eq!(status, 200);
+    for line in [
+        r#"symbolon_calls_total{method="IssueTokens",reason="OK"} 1"#,
+        r#"symbolon_calls_total{method="IssueTokens",reason="FIELD_INVALID"} 1"#,
+        "symbolon_sessions_issued_total 1",
+    ] {
+        assert!(figures.lines().any(|figure| figure == line), "{line} is not in\n{figures}");
+    }
+    assert!(!figures.contains("alice"), "{figures}");
+}
