@@ -26,5 +26,5 @@ pub struct Store {
     writer: DatabaseConnection,
     readers: DatabaseConnection,
     /// Held for as long as the store lives: a second process on the same file is refused.
-    _lock: Option<std::sync::Arc<std::fs::File>>,
+    _lock: Option<std::sync::Arc<open::Lock>>,
 }
