@@ -7,6 +7,7 @@ mod support;
 
 mod canary;
 mod cancelled;
+mod command_line;
 mod conformance;
 mod contention;
 mod dump;

@@ -13,7 +13,7 @@ pub(crate) use database::{Database, raw};
 pub(crate) use dice::Dice;
 pub(crate) use indoors::{Indoors, presenting, subject};
 pub(crate) use process::Process;
-pub(crate) use secrets::{Secret, as_text, assert_silent, files};
+pub(crate) use secrets::{Secret, as_text, assert_silent, files, hex};
 pub(crate) use server::{BEGINNING, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings};
 pub(crate) use tools::tools;
 
