@@ -3,7 +3,7 @@
 //! connection happened to its neighbours.
 
 use std::sync::{Arc, RwLock};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use sea_orm::{
     ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxPostgresConnector,
@@ -15,8 +15,11 @@ use super::Error;
 /// How long one statement may take. Below the time a call may take, so that there is time for another try.
 const DEADLINE: Duration = Duration::from_millis(2500);
 
-/// How long a deed is tried altogether.
-const BUDGET: Duration = Duration::from_millis(4500);
+/// How often a deed is tried: with the pauses between, two seconds of quick refusals.
+const TRIES: u32 = 10;
+
+/// The longest pause before another try.
+const PAUSE: Duration = Duration::from_millis(320);
 
 /// A pool of connections that is replaced when it is of no use any more.
 pub(super) struct Connection {
@@ -72,8 +75,9 @@ impl Connection {
         F: Future<Output = Result<T, DbErr>>,
     {
         let mut pause = Duration::from_millis(10);
-        let began = now();
+        let mut tries = 0;
         loop {
+            tries += 1;
             let connection = self.current();
             let error = match tokio::time::timeout(DEADLINE, deed(Arc::clone(&connection))).await {
                 Ok(Ok(done)) => return Ok(done),
@@ -87,12 +91,12 @@ impl Connection {
             if trouble == Trouble::Connection {
                 self.leave(&connection);
             }
-            if !again(trouble) || began.elapsed() + pause > BUDGET {
+            if !again(trouble) || tries == TRIES {
                 return Err(error.into());
             }
             metrics::counter!("symbolon_store_retries_total").increment(1);
             tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(Duration::from_millis(500));
+            pause = (pause * 2).min(PAUSE);
         }
     }
 
@@ -122,11 +126,6 @@ impl Connection {
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         self.current().close_by_ref().await
     }
-}
-
-#[expect(clippy::disallowed_methods, reason = "how long it took, not what time it is")]
-fn now() -> Instant {
-    Instant::now()
 }
 
 fn trouble(error: &DbErr) -> Trouble {

@@ -16,7 +16,6 @@ mod sessions;
 mod sqlite;
 mod url;
 
-use std::fs::File;
 use std::sync::Arc;
 
 use connection::Connection;
@@ -38,5 +37,5 @@ pub struct Store {
     writer: Arc<Connection>,
     readers: Arc<Connection>,
     /// Held for as long as the store lives: a second process on the same file is refused.
-    _lock: Option<Arc<File>>,
+    _lock: Option<Arc<sqlite::Lock>>,
 }

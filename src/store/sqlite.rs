@@ -66,15 +66,26 @@ fn options(path: &Path, connections: u32, create: bool) -> ConnectOptions {
     options
 }
 
-/// Locks a file beside the database for as long as it is open. The database file itself is SQLite's to lock.
-pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+/// A locked file beside the database. The database file itself is SQLite's to lock.
+pub(super) struct Lock(File);
+
+impl Drop for Lock {
+    /// Closing the file would not do: a child process that was forked a moment ago has it open, too.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::warn!(%error, "the database's lock file was not unlocked");
+        }
+    }
+}
+
+pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock = PathBuf::from(name);
     let file = File::options().create(true).truncate(false).write(true).open(&lock);
     let file = file.map_err(|cause| OpenError::Lock { path: lock.clone(), cause })?;
     match file.try_lock() {
-        Ok(()) => Ok(file),
+        Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
         Err(TryLockError::Error(cause)) => Err(OpenError::Lock { path: lock, cause }),
     }

@@ -98,7 +98,7 @@ async fn a_recovery_dropped_anywhere_leaves_a_token_that_works_and_is_counted_on
     let prepare = async |indoors: &Indoors, session: &Session| {
         let first = indoors.token(session.id, 1);
         indoors.rotate(&first).await;
-        indoors.clock.advance(Duration::from_secs(3600));
+        indoors.clock.advance(Duration::from_hours(1));
         first
     };
     drop_everywhere(prepare, async |indoors, session, token, _| {
@@ -120,7 +120,7 @@ async fn a_detection_dropped_anywhere_ended_the_session_whole_or_not_at_all() {
         let first = indoors.token(session.id, 1);
         let second = indoors.rotate(&first).await;
         indoors.rotate(&second).await;
-        indoors.clock.advance(Duration::from_secs(3600));
+        indoors.clock.advance(Duration::from_hours(1));
         first
     };
     drop_everywhere(prepare, async |indoors, session, token, outcome| {
@@ -137,7 +137,7 @@ async fn a_detection_dropped_anywhere_ended_the_session_whole_or_not_at_all() {
             }
         }
         // Asked again when the burst of the owner's rotation is over, it is the end, if it was not before.
-        indoors.clock.advance(Duration::from_secs(3600));
+        indoors.clock.advance(Duration::from_hours(1));
         let again = indoors.refresh(token).await.err();
         assert!(matches!(
             (again, now.revocation),

@@ -19,6 +19,8 @@ use symbolon::token::lifetime::Lifetimes;
 
 use crate::support::{BEGINNING, Dice};
 
+const MONTH: Duration = Duration::from_hours(30 * 24);
+
 /// When every test begins, and `seconds` later.
 fn at(seconds: u64) -> Timestamp {
     Timestamp::from_seconds(BEGINNING).after(Duration::from_secs(seconds))
@@ -26,7 +28,7 @@ fn at(seconds: u64) -> Timestamp {
 
 /// A live session with nothing that may be left out.
 fn bare(dice: &Dice, subject: &str, created_at: Timestamp) -> Session {
-    let expires_at = created_at.after(Duration::from_secs(30 * 86_400));
+    let expires_at = created_at.after(MONTH);
     Session {
         id: SessionId::new(0, created_at, dice.next().to_le_bytes()),
         subject: subject.to_owned(),
@@ -36,7 +38,7 @@ fn bare(dice: &Dice, subject: &str, created_at: Timestamp) -> Session {
         scope: Vec::new(),
         claims: serde_json::Map::new(),
         authentication: Authentication { auth_time: created_at, acr: None, amr: Vec::new() },
-        lifetimes: Lifetimes { access_token_ttl: Duration::from_secs(900), idle_ttl: Duration::from_secs(30 * 86_400) },
+        lifetimes: Lifetimes { access_token_ttl: Duration::from_mins(15), idle_ttl: MONTH },
         browser_session: false,
         chain: Chain::begin(created_at, expires_at),
         created_at,

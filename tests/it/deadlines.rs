@@ -54,12 +54,12 @@ async fn a_sign_in_that_could_not_be_stored_left_nothing_behind() {
 }
 
 #[tokio::test]
-async fn a_call_that_waits_behind_another_ends_with_the_servers_own_deadline() {
+async fn a_call_that_waits_behind_another_ends_within_the_servers_own_time() {
     let server = Server::start().await;
     let [first, second] = [server.issue("alice").await, server.issue("bob").await];
     let [first, second] = [first, second].map(|issued| issued.tokens.unwrap().refresh_token);
     let lock = Other::lock(&server.database()).await;
-    // The first holds the writer for its three seconds; the second waits for the writer, then for the database.
+    // The first waits for the database, the second for the first's statement to give up.
     let late = async {
         tokio::time::sleep(Duration::from_millis(700)).await;
         let begun = Instant::now();
@@ -67,9 +67,10 @@ async fn a_call_that_waits_behind_another_ends_with_the_servers_own_deadline() {
         (ended, begun.elapsed())
     };
     let (unavailable, (too_late, took)) = tokio::join!(server.refresh(&first), late);
-    assert_eq!(reason(&unavailable.unwrap_err()), "STORE_UNAVAILABLE");
-    assert_eq!((too_late.code(), reason(&too_late).as_str()), (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"));
-    assert!(took >= Duration::from_millis(4900), "{took:?}");
+    for refused in [unavailable.unwrap_err(), too_late] {
+        assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "STORE_UNAVAILABLE"));
+    }
+    assert!(took < Duration::from_millis(5500), "{took:?}");
     lock.unlock().await;
     for token in [first, second] {
         assert_eq!(server.refresh(&token).await.unwrap().session.unwrap().generation, 2);

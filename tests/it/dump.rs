@@ -3,7 +3,9 @@
 use sea_orm::{ConnectionTrait, DatabaseConnection, Statement};
 use symbolon::keys::MasterKeys;
 use symbolon::keys::seal::{Binding, open};
-use symbolon::pb::auth::{IntrospectTokenRequest, IssueTokensRequest, IssueTokensResponse, TokenPair};
+use symbolon::pb::auth::{
+    IntrospectTokenRequest, IntrospectTokenResponse, IssueTokensRequest, IssueTokensResponse, TokenPair,
+};
 use symbolon::store::{Missing, Store, Url};
 use uuid::Uuid;
 
@@ -76,7 +78,7 @@ async fn no_value_of_a_stolen_database_works_as_a_token() {
                 "{refused:?}"
             );
             let judged = client.introspect_token(IntrospectTokenRequest { token }).await.unwrap().into_inner();
-            assert_eq!(judged, Default::default(), "{column}");
+            assert_eq!(judged, IntrospectTokenResponse::default(), "{column}");
             tried += 1;
         }
     }

@@ -147,10 +147,13 @@ async fn try_all(server: &Process, tokens: &mut [String]) -> usize {
     refusals
 }
 
+/// Puts something in the place of a file.
+type Replace = fn(&Path);
+
 /// R-RT-03, R-RPC-01
 #[tokio::test]
 async fn a_database_deleted_or_replaced_while_it_is_in_use_is_no_fault_of_ours_and_no_panic() {
-    let replace: [(&str, fn(&Path)); 3] = [
+    let replace: [(&str, Replace); 3] = [
         ("deleted", |_| {}),
         ("replaced by another", |path| std::fs::write(path, b"").unwrap()),
         ("replaced by rubbish", |path| std::fs::write(path, [b'x'; 9000]).unwrap()),

@@ -8,6 +8,11 @@ use crate::support::{Dice, Indoors, MASTER_KEY, subject};
 
 const FORGED: usize = 100_000;
 
+/// A byte below `bound`.
+fn below(dice: &Dice, bound: u64) -> u8 {
+    u8::try_from(dice.below(bound)).unwrap()
+}
+
 /// One way or another to make a token out of a good one that is not it.
 fn mangled(good: &str, dice: &Dice) -> String {
     let pick = |bound: usize| usize::try_from(dice.below(bound as u64)).unwrap();
@@ -22,12 +27,12 @@ fn mangled(good: &str, dice: &Dice) -> String {
         }
         // Another session, generation or tag altogether.
         2 => {
-            bytes[1..].iter_mut().for_each(|byte| *byte = dice.below(256) as u8);
+            bytes[1..].iter_mut().for_each(|byte| *byte = below(dice, 256));
             encoded(&bytes)
         }
         // The next generations of a session one has a token of.
         3 => {
-            bytes[17] = 2 + dice.below(100) as u8;
+            bytes[17] = 2 + below(dice, 100);
             encoded(&bytes)
         }
         // A tag that is right but for its length.
@@ -53,7 +58,7 @@ fn mangled(good: &str, dice: &Dice) -> String {
             }
             characters.into_iter().collect()
         }
-        _ => (0..dice.below(300)).map(|_| (32 + dice.below(95)) as u8 as char).collect(),
+        _ => (0..dice.below(300)).map(|_| char::from(32 + below(dice, 95))).collect(),
     }
 }
 

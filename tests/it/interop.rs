@@ -28,7 +28,7 @@ fn as_json(jwks: &GetJwksResponse) -> Value {
 /// What a verifier says: the claims, or why not.
 async fn verify(verifier: &str, asked: &Value) -> Result<Value, String> {
     let script = format!("{}/tests/tools/verify/{verifier}", env!("CARGO_MANIFEST_DIR"));
-    let interpreter = if verifier.ends_with(".py") { tools().join("python/bin/python") } else { "node".into() };
+    let interpreter = if verifier.ends_with("py") { tools().join("python/bin/python") } else { "node".into() };
     let mut child = Command::new(interpreter)
         .arg(script)
         .env("NODE_PATH", tools().join("node_modules"))

@@ -10,7 +10,9 @@ use tempfile::TempDir;
 use tonic::Code;
 use tonic_types::StatusExt;
 
-use crate::support::{Dice, Indoors, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings, raw, reason, redeem, subject};
+use crate::support::{
+    Dice, Indoors, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings, hex, raw, reason, redeem, subject,
+};
 
 const ISSUER: &str = "http://localhost:8080";
 
@@ -36,10 +38,6 @@ async fn execute(dir: &TempDir, sql: &str) {
     let raw = raw(&dir.path().join("symbolon.db")).await;
     raw.execute_unprepared(sql).await.unwrap();
     raw.close().await.unwrap();
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// R-KEY-05

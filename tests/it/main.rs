@@ -9,6 +9,7 @@ mod architecture;
 mod audit;
 mod canary;
 mod cancelled;
+mod command_line;
 mod conformance;
 mod contention;
 mod deadlines;

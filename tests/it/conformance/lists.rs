@@ -16,6 +16,9 @@ pub(super) async fn listed(store: &Store, selection: Selection<'_>, live_at: Opt
     sessions.into_iter().map(|session| session.id).collect()
 }
 
+/// The clients chosen from, the one chosen, and those whose sessions that are.
+type Case<'a> = (Option<&'a [String]>, Option<&'a str>, &'a [&'a str]);
+
 /// Ten sessions of alice, of three clients in turn, a second apart; and one of bob. Oldest first.
 async fn ten(store: &Store) -> Vec<Session> {
     let dice = Dice::seeded(1);
@@ -62,7 +65,7 @@ async fn a_choice_is_of_one_subject_to_the_letter_and_of_the_clients_asked_for()
             assert!(listed(store, of(nobody), None).await.is_empty(), "{kind} {nobody:?}");
         }
         let [web, ios, tv] = ["web", "ios", "tv"].map(str::to_owned);
-        let cases: [(Option<&[String]>, Option<&str>, &[&str]); 6] = [
+        let cases: [Case<'_>; 6] = [
             (None, Some("ios"), &["ios"]),
             (Some(&[web.clone(), tv.clone()]), None, &["web", "tv"]),
             (Some(&[web.clone(), tv]), Some("web"), &["web"]),

@@ -4,7 +4,7 @@ use symbolon::store::{Error, StoredKey};
 
 use super::lists::of;
 use super::{at, bare, decision, whole};
-use crate::support::{Database, Dice, MASTER_KEY};
+use crate::support::{Database, Dice, MASTER_KEY, hex};
 
 /// R-RT-05
 #[tokio::test]
@@ -61,7 +61,7 @@ async fn a_session_row_that_cannot_be_is_an_error_that_names_it_and_never_a_sess
 #[tokio::test]
 async fn a_signing_key_row_that_cannot_be_is_an_error_that_names_it_and_never_a_key() {
     let other = SigningKey::generate(&Dice::seeded(99)).public().verifying_key().to_bytes();
-    let other: String = other.iter().map(|byte| format!("{byte:02x}")).collect();
+    let other = hex(&other);
     let cases = [
         ("state", "state = 'busy'".to_owned()),
         ("algorithm", "algorithm = 'Ed25519'".to_owned()),

@@ -93,9 +93,9 @@ async fn ending_listing_and_ending_all_mean_by_live_what_the_session_itself_mean
                 let now = symbolon::time::Timestamp::from_millis(end.millis() - before_the_end);
                 let mut session = bare(&dice, &format!("{by_idle} {before_the_end}"), at(0));
                 if by_idle {
-                    session.chain.idle_expires_at = end
+                    session.chain.idle_expires_at = end;
                 } else {
-                    session.expires_at = end
+                    session.expires_at = end;
                 }
                 store.create(&session, None).await.unwrap();
                 let live = session.state(now) == State::Active;

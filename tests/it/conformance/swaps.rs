@@ -46,6 +46,9 @@ async fn stored(store: &Store, dice: &Dice) -> Session {
     session
 }
 
+/// How the session that was seen differs from the one stored.
+type Change = fn(&mut Session);
+
 async fn read(store: &Store, session: &Session) -> Session {
     store.session(session.id).await.unwrap().unwrap()
 }
@@ -55,7 +58,7 @@ async fn read(store: &Store, session: &Session) -> Session {
 async fn a_deed_on_a_session_that_moved_on_does_nothing_and_says_so() {
     for Database { store, kind, .. } in &Database::each().await {
         let dice = Dice::seeded(1);
-        let changes: [(&str, fn(&mut Session)); 7] = [
+        let changes: [(&str, Change); 7] = [
             ("generation", |seen| seen.chain.generation -= 1),
             ("generation", |seen| seen.chain.generation += 1),
             ("recovered_generation", |seen| seen.chain.recovered_generation = 5),

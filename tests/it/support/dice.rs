@@ -2,7 +2,7 @@ use std::sync::Mutex;
 
 use symbolon::entropy::Entropy;
 
-/// Seeded dice: what is drawn is the same in every run (SplitMix64).
+/// Seeded dice: what is drawn is the same in every run (`SplitMix64`).
 pub(crate) struct Dice(Mutex<u64>);
 
 impl Dice {

@@ -2,6 +2,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use symbolon::cli::{World, assemble};
 use symbolon::clock::ManualClock;
@@ -18,6 +19,9 @@ use symbolon::time::Timestamp;
 use symbolon::token::refresh::RefreshToken;
 
 use super::{BEGINNING, Dice};
+
+/// Other dice at each opening, as in life, and none of `Server`'s: no seed and no id is drawn twice.
+static OPENED: AtomicU64 = AtomicU64::new(1000);
 
 /// The service without a door, for tests that poll, drop or starve it.
 pub(crate) struct Indoors {
@@ -37,9 +41,7 @@ impl Indoors {
         let store = Store::open(&Url::Sqlite(dir.join("symbolon.db")), Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
-        // Other dice at each opening, as in life, and none of `Server`: no seed and no id is drawn twice.
-        static OPENED: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(1000);
-        let seed = OPENED.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let seed = OPENED.fetch_add(1, Ordering::Relaxed);
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(seed)) };
         let keys = MasterKeys::parse(master_keys).unwrap();
         let service = assemble(&config, store, &keys, world).await?;

@@ -27,7 +27,7 @@ pub(crate) use lock::Other;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::Process;
 pub(crate) use readme::{assert_in_readme, readme_path};
-pub(crate) use secrets::{Secret, as_text, assert_silent, files};
+pub(crate) use secrets::{Secret, as_text, assert_silent, files, hex};
 pub(crate) use server::{BEGINNING, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings};
 pub(crate) use tools::tools;
 

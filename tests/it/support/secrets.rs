@@ -40,7 +40,7 @@ impl Secret {
 }
 
 fn spellings(bytes: &[u8]) -> Vec<(&'static str, String)> {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let hex = hex(bytes);
     let mut spellings = vec![
         ("as it is", characters(bytes)),
         ("as a list of numbers", format!("{bytes:?}").trim_matches(['[', ']']).to_owned()),
@@ -56,6 +56,11 @@ fn spellings(bytes: &[u8]) -> Vec<(&'static str, String)> {
         }
     }
     spellings
+}
+
+/// In lower case.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 /// One character a byte, since the standard library searches text far faster than bytes.
@@ -75,8 +80,7 @@ pub(crate) fn assert_silent(place: &str, text: &[u8], secrets: &[Secret]) {
 
 /// Every way somebody could write these bytes where a token belongs.
 pub(crate) fn as_text(bytes: &[u8]) -> Vec<String> {
-    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
-    let mut texts = vec![hex];
+    let mut texts = vec![hex(bytes)];
     texts.extend([STANDARD, STANDARD_NO_PAD, URL_SAFE, URL_SAFE_NO_PAD].map(|engine| engine.encode(bytes)));
     texts.extend(std::str::from_utf8(bytes).ok().map(str::to_owned));
     texts
