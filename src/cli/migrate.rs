@@ -3,7 +3,6 @@
 use std::fmt::Write;
 
 use clap::Subcommand;
-use symbolon_migrations::DbBackend;
 
 use super::{Configured, Failure, data_dir, print};
 use crate::config::{Config, Profile, from_process};
@@ -15,15 +14,15 @@ pub(super) enum Migrate {
     Up(Configured),
     /// Says how the schema stands
     Status(Configured),
-    /// Shows the SQL of every step and runs nothing
-    Print,
+    /// Shows the SQL of every step for the configured database and runs nothing
+    Print(Configured),
 }
 
 pub(super) async fn migrate(command: Migrate) -> Result<(), Failure> {
     match command {
         Migrate::Up(configured) => up(configured).await,
         Migrate::Status(configured) => status(configured).await,
-        Migrate::Print => print(&sql()),
+        Migrate::Print(configured) => print(&sql(&data_dir::database(&config(&configured)?)?)),
     }
 }
 
@@ -59,9 +58,9 @@ fn config(configured: &Configured) -> Result<Config, Failure> {
     Ok(from_process(Profile::Dev, configured.config.as_deref())?.config)
 }
 
-fn sql() -> String {
+fn sql(url: &Url) -> String {
     let mut text = String::new();
-    for (name, statements) in symbolon_migrations::print(DbBackend::Sqlite) {
+    for (name, statements) in url.print_migrations() {
         let _ = writeln!(text, "-- {name}");
         for statement in statements {
             let _ = writeln!(text, "{statement};");

@@ -17,6 +17,12 @@ pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
     let listeners = Listeners::bind(&config).await?;
     let store = Store::open(&data_dir::database(&config)?, Missing::Refuse).await?;
     store.check_schema().await?;
+    if store.may_lose_commits().await == Some(true) {
+        tracing::warn!(
+            "the database does not replicate synchronously: a fail-over loses sign-ins and revocations that no rule \
+             can heal. Set synchronous_standby_names"
+        );
+    }
     let service = assemble(&config, store, &keys, World::default()).await?;
 
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);

@@ -52,10 +52,12 @@ fn postgres(turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Statement {
     let from = "unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[]) \
                 AS b (id, generation, user_agent, ip_address, label), \
                 unnest($7::text[], $8::bigint[]) AS c (client_id, burst)";
-    let sql = update("GREATEST", "LEAST", from, "AND s.id = ANY($2)");
+    let sql = update("GREATEST", "LEAST", from, "AND s.id = ANY($2)", "s.");
     let array = |kind, values: Vec<Value>| Value::Array(kind, Some(Box::new(values)));
+    // Arrays hold no nulls here, and no device has an empty text: empty stands for unset.
     let texts = |text: fn(&Device) -> &Option<String>| {
-        array(ArrayType::String, turns.iter().map(|turn| text(&turn.device).clone().into()).collect())
+        let text = |turn: &Turn| text(&turn.device).clone().unwrap_or_default().into();
+        array(ArrayType::String, turns.iter().map(text).collect())
     };
     let values = [
         now.millis().into(),
@@ -74,7 +76,7 @@ fn sqlite(turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Statement {
     let from = "(SELECT unhex(value ->> 0) AS id, value ->> 1 AS generation, value ->> 2 AS user_agent, \
                 value ->> 3 AS ip_address, value ->> 4 AS label FROM json_each($2)) AS b, \
                 (SELECT value ->> 0 AS client_id, value ->> 1 AS burst FROM json_each($3)) AS c";
-    let sql = update("MAX", "MIN", from, "");
+    let sql = update("MAX", "MIN", from, "", "");
     let turns: Vec<_> = turns
         .iter()
         .map(|Turn { session_id, generation, device }| {
@@ -90,7 +92,7 @@ fn sqlite(turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Statement {
 }
 
 /// Row 8, for whoever joins: `b` are the turns, `c` the clients, `$1` is now.
-fn update(greatest: &str, least: &str, from: &str, and: &str) -> String {
+fn update(greatest: &str, least: &str, from: &str, and: &str, returned: &str) -> String {
     let longest = LONGEST_BURST;
     let last = LAST_MOMENT.as_millis();
     let running = format!("$1 - s.rotated_at < c.burst AND $1 - s.burst_at < {longest} * c.burst");
@@ -103,9 +105,9 @@ fn update(greatest: &str, least: &str, from: &str, and: &str) -> String {
          WHEN $1 - s.rotated_at < c.burst OR s.recovered_generation = s.generation THEN s.generation - 1 \
          ELSE s.generation END, \
          burst_at = CASE WHEN {running} THEN s.burst_at ELSE $1 END, \
-         user_agent = COALESCE(b.user_agent, s.user_agent), \
-         ip_address = COALESCE(b.ip_address, s.ip_address), \
-         label = COALESCE(b.label, s.label) \
+         user_agent = COALESCE(NULLIF(b.user_agent, ''), s.user_agent), \
+         ip_address = COALESCE(NULLIF(b.ip_address, ''), s.ip_address), \
+         label = COALESCE(NULLIF(b.label, ''), s.label) \
          FROM {from} \
          WHERE s.id = b.id {and} AND s.generation = b.generation AND s.client_id = c.client_id \
          AND s.revoked_at IS NULL AND s.idle_expires_at >= $1 + {last} AND s.expires_at >= $1 + {last} \
@@ -114,7 +116,7 @@ fn update(greatest: &str, least: &str, from: &str, and: &str) -> String {
     );
     for (at, column) in Column::iter().enumerate() {
         // Named, so that a column added by a later version does not break this one.
-        let _ = write!(sql, "{}{}", if at == 0 { "" } else { ", " }, column.unquoted());
+        let _ = write!(sql, "{}{returned}{}", if at == 0 { "" } else { ", " }, column.unquoted());
     }
     sql
 }

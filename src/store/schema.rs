@@ -16,6 +16,21 @@ pub enum Schema {
     Ahead(Vec<String>),
 }
 
+impl Url {
+    /// What the steps do to such a database: name and SQL statements of each.
+    #[must_use]
+    pub fn print_migrations(&self) -> Vec<(String, Vec<String>)> {
+        match self {
+            Self::Sqlite(_) => symbolon_migrations::print(DbBackend::Sqlite),
+            Self::Postgres(_) => {
+                let optional = symbolon_migrations::storage_parameters().map(str::to_owned).to_vec();
+                let optional = ("storage parameters, which may be refused".to_owned(), optional);
+                symbolon_migrations::print(DbBackend::Postgres).into_iter().chain([optional]).collect()
+            }
+        }
+    }
+}
+
 impl Store {
     /// How the schema stands.
     pub async fn schema(&self) -> Result<Schema, OpenError> {

@@ -7,6 +7,7 @@ mod support;
 
 mod architecture;
 mod audit;
+mod batches;
 mod canary;
 mod cancelled;
 mod command_line;
