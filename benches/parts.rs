@@ -1,6 +1,6 @@
 //! What the parts of a refresh cost: `cargo bench`. Read ratios from one run; a shared machine's times mean little.
 
-#![expect(missing_docs, clippy::unwrap_used, reason = "a benchmark")]
+#![expect(clippy::unwrap_used, reason = "a benchmark")]
 
 use std::hint::black_box;
 use std::time::Duration;

@@ -8,7 +8,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Client as Declared, Config};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::keys::MasterKeys;
-use crate::service::rotations::{LARGEST_BATCH, Rotations};
+use crate::service::rotations::{Batching, Rotations};
 use crate::service::{Client, Clients, Service, keyring};
 use crate::session::redeem::Policy;
 use crate::store::Store;
@@ -40,7 +40,7 @@ pub async fn assemble(
     let issuer = &config.issuer;
     let ring = keyring::load(&store, master_keys, issuer, clock.as_ref(), entropy.as_ref()).await?;
     let clients = Clients::new(config.clients.iter().map(|(id, declared)| (id.clone(), client(declared))));
-    let rotations = Rotations::start(store.clone(), Arc::clone(&clock), &clients, LARGEST_BATCH);
+    let rotations = Rotations::start(store.clone(), Arc::clone(&clock), &clients, Batching::DEFAULT);
     Ok(Service {
         store,
         clock,

@@ -5,8 +5,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use tokio::sync::{mpsc, oneshot};
-use tokio::task::JoinHandle;
+use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::task::JoinSet;
 
 use crate::clock::Clock;
 use crate::service::Clients;
@@ -15,8 +15,25 @@ use crate::store::{Burst, Store, Turn};
 use crate::time::Timestamp;
 use crate::token::refresh::RefreshToken;
 
-/// The most rotations of one statement.
-pub const LARGEST_BATCH: usize = 1000;
+/// How batches are formed.
+#[derive(Clone, Copy, Debug)]
+pub struct Batching {
+    /// The most rotations of one statement.
+    pub largest: usize,
+    /// How many statements may run at a time.
+    pub in_flight: usize,
+}
+
+impl Batching {
+    /// One statement at a time: two would halve each other's batches, and cost more than they win (measured).
+    pub const DEFAULT: Self = Self { largest: 1000, in_flight: 1 };
+
+    /// One statement a refresh, as services are written by hand: what batches are measured against.
+    pub const NONE: Self = Self { largest: 1, in_flight: 16 };
+}
+
+/// How many requests may wait; one more waits to be allowed to wait.
+const QUEUE: usize = 4096;
 
 /// What became of a refresh token on the fast path.
 pub(super) enum Outcome {
@@ -33,7 +50,7 @@ pub(super) enum Outcome {
 /// The queue in front of the batches, and whoever works on them.
 pub struct Rotations {
     queue: mpsc::Sender<Waiting>,
-    worker: JoinHandle<()>,
+    workers: JoinSet<()>,
 }
 
 struct Waiting {
@@ -42,24 +59,33 @@ struct Waiting {
 }
 
 impl Rotations {
-    /// Begins to work on batches of at most `largest`.
+    /// Begins to work.
     #[must_use]
-    pub fn start(store: Store, clock: Arc<dyn Clock>, clients: &Clients, largest: usize) -> Self {
-        let (queue, waiting) = mpsc::channel(LARGEST_BATCH * 4);
+    pub fn start(store: Store, clock: Arc<dyn Clock>, clients: &Clients, batching: Batching) -> Self {
+        let (queue, waiting) = mpsc::channel(QUEUE);
         let bursts = clients.iter().map(|(client_id, client)| Burst {
             client_id: client_id.to_owned(),
             millis: i64::try_from(client.policy.burst.as_millis()).unwrap_or(i64::MAX),
         });
-        let worker = Worker { store, clock, bursts: bursts.collect(), clients: clients.clone(), largest };
-        Self { queue, worker: tokio::spawn(worker.run(waiting)) }
+        let worker = Worker {
+            store,
+            clock,
+            bursts: bursts.collect(),
+            clients: clients.clone(),
+            largest: batching.largest,
+            waiting: Arc::new(Mutex::new(waiting)),
+        };
+        let mut workers = JoinSet::new();
+        for _ in 0..batching.in_flight {
+            workers.spawn(worker.clone().run());
+        }
+        Self { queue, workers }
     }
 
     /// Finishes what is queued.
     pub(super) async fn finish(self) {
         drop(self.queue);
-        if let Err(error) = self.worker.await {
-            tracing::error!(%error, "the batches did not end well");
-        }
+        self.workers.join_all().await;
     }
 
     /// Rotates the session of this token if the token is current.
@@ -73,18 +99,20 @@ impl Rotations {
     }
 }
 
+#[derive(Clone)]
 struct Worker {
     store: Store,
     clock: Arc<dyn Clock>,
     bursts: Vec<Burst>,
     clients: Clients,
     largest: usize,
+    waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>,
 }
 
 impl Worker {
-    async fn run(self, mut waiting: mpsc::Receiver<Waiting>) {
+    async fn run(self) {
         let mut queued = Vec::with_capacity(self.largest);
-        while waiting.recv_many(&mut queued, self.largest).await > 0 {
+        while self.waiting.lock().await.recv_many(&mut queued, self.largest).await > 0 {
             self.rotate(Batch::of(queued.drain(..))).await;
         }
     }
