@@ -61,7 +61,7 @@ async fn a_call_that_waits_behind_another_ends_with_the_servers_own_deadline() {
     let lock = Other::lock(&server.database()).await;
     // The first holds the writer for its three seconds; the second waits for the writer, then for the database.
     let late = async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let begun = Instant::now();
         let ended = server.refresh(&second).await.unwrap_err();
         (ended, begun.elapsed())
