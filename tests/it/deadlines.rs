@@ -61,7 +61,7 @@ async fn a_call_that_waits_behind_another_ends_within_the_servers_own_time() {
     let lock = Other::lock(&server.database()).await;
     // The first waits for the database, the second for the first's statement to give up.
     let late = async {
-        tokio::time::sleep(Duration::from_millis(700)).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
         let begun = Instant::now();
         let ended = server.refresh(&second).await.unwrap_err();
         (ended, begun.elapsed())

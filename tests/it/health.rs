@@ -1,5 +1,7 @@
 //! Whether the process lives and whether it can serve, as orchestrators and load balancers ask.
 
+use std::time::Duration;
+
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
@@ -43,7 +45,8 @@ async fn a_server_that_is_told_to_stop_says_so_before_it_goes() {
         }
     };
     // It waits for watchers to leave, so they do when they know.
-    tokio::join!(server.stop(), told);
+    let both = async { tokio::join!(server.stop(), told) };
+    tokio::time::timeout(Duration::from_secs(8), both).await.expect("it said nothing, or did not go");
 }
 
 #[tokio::test]

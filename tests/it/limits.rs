@@ -52,9 +52,14 @@ async fn headers_of_more_than_16_kib_are_refused_and_the_next_call_is_served() {
 #[tokio::test]
 async fn every_connection_is_told_128_streams_and_16_kib_of_headers() {
     let server = Server::start().await;
-    let settings = Http2::connect(&server.grpc).await.settings().await;
-    assert_eq!(settings.get(&MAX_CONCURRENT_STREAMS), Some(&128));
-    assert_eq!(settings.get(&MAX_HEADER_LIST_SIZE), Some(&(16 * 1024)));
+    let told = async |address: &str| {
+        let settings = Http2::connect(address).await.settings().await;
+        (settings[&MAX_CONCURRENT_STREAMS], settings[&MAX_HEADER_LIST_SIZE])
+    };
+    assert_eq!(told(&server.grpc).await, (128, 16 * 1024));
+    // Not because somebody else's defaults are the same.
+    let bounded = Bounded::by(Limits { streams: 3, header_list: 2048, ..Limits::default() }).await;
+    assert_eq!(told(&bounded.grpc).await, (3, 2048));
 }
 
 #[tokio::test]
@@ -97,7 +102,7 @@ async fn nothing_is_compressed_and_a_compressed_message_is_refused() {
 
 #[tokio::test]
 async fn a_connection_past_its_age_is_asked_to_leave_and_its_call_is_answered() {
-    let bounded = Bounded::by(Limits { connection_age: Duration::from_millis(500), ..Limits::default() }).await;
+    let bounded = Bounded::by(Limits { connection_age: Duration::from_secs(1), ..Limits::default() }).await;
     let mut connection = Http2::connect(&bounded.grpc).await;
     connection.settings().await;
     connection.begin(1, "GetJwks", &[]).await;
