@@ -7,17 +7,18 @@ use std::sync::Mutex;
 use metrics::counter;
 
 use crate::service::Caller;
-use crate::session::redeem::{Refusal, Verdict};
+use crate::session::redeem::Verdict;
 use crate::session::{Device, Session, SessionId};
 use crate::token::refresh::Refused;
 
 /// The target of audit events, for whoever filters or ships them.
 pub const TARGET: &str = "symbolon::audit";
 
-/// Tells of decisions. Remembers which replays it has told of, so that a parallel burst is one event.
+/// Tells of decisions. Remembers which replays it has told of, so that a parallel burst is one event, and one more if
+/// another device joins in.
 #[derive(Default)]
 pub struct Audit {
-    replays: Mutex<HashSet<(SessionId, u32)>>,
+    replays: Mutex<HashSet<(SessionId, u32, bool)>>,
 }
 
 /// How many replays are remembered before the memory starts over: a bound on memory, not a promise.
@@ -42,17 +43,16 @@ impl Audit {
         let current = before.chain.generation;
         let other_device = differs(&before.device, device);
         let event = match verdict {
-            // Plain rotations are counted; an event for each would drown the others. What policy refuses is told by
-            // [`Self::denied`], as of every other method.
-            Verdict::Rotate(_) | Verdict::Current | Verdict::Refuse(Refusal::Client | Refusal::Grant(_)) => return,
-            Verdict::Replay | Verdict::Repeat if !self.first_replay(before.id, current) => return,
+            // Counted; an event for each would drown the others. A dead token can be presented without end.
+            // What policy refuses is told by [`Self::denied`], as of every other method.
+            Verdict::Rotate(_) | Verdict::Current | Verdict::Refuse(_) => return,
+            Verdict::Replay | Verdict::Repeat if !self.first_replay(before.id, current, other_device) => return,
             Verdict::Replay => "replayed",
             Verdict::Repeat => "repeated",
             Verdict::Recover(_) => "recovered",
             Verdict::Stale => "stale",
             Verdict::Reuse => "reuse",
             Verdict::Heal(_) | Verdict::RolledBack => "rolled_back",
-            Verdict::Refuse(Refusal::NotFound | Refusal::Revoked | Refusal::Expired) => "refused",
         };
         if other_device && event == "replayed" {
             counter!("symbolon_replays_other_device_total").increment(1);
@@ -99,12 +99,12 @@ impl Audit {
             client_id = session.map(|session| session.client_id.as_str()));
     }
 
-    fn first_replay(&self, session: SessionId, generation: u32) -> bool {
+    fn first_replay(&self, session: SessionId, generation: u32, other_device: bool) -> bool {
         let mut told = self.replays.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if told.len() >= REPLAYS_REMEMBERED {
             told.clear();
         }
-        told.insert((session, generation))
+        told.insert((session, generation, other_device))
     }
 }
 

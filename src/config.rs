@@ -88,8 +88,8 @@ pub struct Grpc {
     pub tls_key_file: Option<PathBuf>,
     /// Callers may show a certificate of this CA. Only with a server certificate.
     pub tls_client_ca_file: Option<PathBuf>,
-    /// `None`: off. `dev` has it on.
-    pub reflection: Option<bool>,
+    /// Whether the API describes itself.
+    pub reflection: bool,
 }
 
 /// Probes and metrics.

@@ -29,7 +29,7 @@ pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
     let service = assemble(&config, store, &keys, world).await?;
 
     let banner = banner(&config, &listeners, &url.to_string(), taken.len(), &keys_are)?;
-    let running = Running::start(service, listeners, &metrics, config.grpc.reflection.unwrap_or(true));
+    let running = Running::start(service, listeners, &metrics, config.grpc.reflection);
     print(&banner)?;
     running.until_told().await
 }

@@ -26,7 +26,7 @@ pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
     let service = assemble(&config, store, &keys, World::default()).await?;
 
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
-    let running = Running::start(service, listeners, &metrics, config.grpc.reflection.unwrap_or(true));
+    let running = Running::start(service, listeners, &metrics, config.grpc.reflection);
     let master_keys: Vec<_> = keys.iter().map(|key| key.id().to_string()).collect();
     tracing::info!(grpc, ops, issuer = config.issuer, master_keys = master_keys.join(","), "serving");
     running.until_told().await

@@ -120,7 +120,7 @@ fn build(settings: &Settings, client_defaults: ClientDefaults, clients: clients:
             tls_cert_file: settings.get("grpc.tls_cert_file"),
             tls_key_file: settings.get("grpc.tls_key_file"),
             tls_client_ca_file: settings.get("grpc.tls_client_ca_file"),
-            reflection: settings.get("grpc.reflection"),
+            reflection: settings.of("grpc.reflection"),
         },
         ops: Ops { listen: settings.of("ops.listen") },
         edge: build_edge(settings),

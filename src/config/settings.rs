@@ -101,7 +101,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     same("grpc.tls_cert_file", Path, OFF, "PEM certificate chain of the gRPC API"),
     same("grpc.tls_key_file", Path, OFF, "private key of that certificate"),
     same("grpc.tls_client_ca_file", Path, OFF, "CA of callers that show a certificate"),
-    differs("grpc.reflection", Flag, Value("on"), OFF, "gRPC reflection, for tools like grpcurl"),
+    same("grpc.reflection", Flag, Value("on"), "gRPC reflection, for tools like grpcurl"),
     differs("ops.listen", HostPort, Value("localhost:9090"), Value("127.0.0.1:9090"),
         "host:port of `/livez`, `/readyz`, `/metrics`"),
     same("session.ttl", SESSION_TTL, Value("30d"), "how long after sign-in a session ends"),

@@ -29,3 +29,4 @@ mod reflection;
 mod refresh;
 mod secrets;
 mod startup;
+mod two_replicas;

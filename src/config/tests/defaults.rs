@@ -11,7 +11,7 @@ fn dev_needs_nothing_and_listens_on_localhost() {
     assert_eq!(config.edge.public_url.as_deref(), Some("http://localhost:8080"));
     assert_eq!(config.issuer, "http://localhost:8080");
     assert_eq!(config.data_dir, Path::new("./symbolon-data"));
-    assert_eq!(config.grpc.reflection, Some(true));
+    assert!(config.grpc.reflection);
     assert_eq!(config.keys.rotate_every, seconds(30 * 86_400));
     assert_eq!(config.keys.publish_ahead, seconds(86_400));
     assert_eq!(config.edge.mode, EdgeMode::Token);
@@ -30,7 +30,7 @@ fn serve_opens_no_edge_unless_asked_and_shows_nothing_it_was_not_told_to() {
     assert_eq!(config.grpc.listen, "127.0.0.1:50051");
     assert_eq!(config.ops.listen, "127.0.0.1:9090");
     assert_eq!(config.data_dir, Path::new("./symbolon-data"));
-    assert_eq!((config.edge.listen, config.edge.public_url, config.grpc.reflection), (None, None, None));
+    assert_eq!((config.edge.listen, config.edge.public_url, config.grpc.reflection), (None, None, true));
 }
 
 #[test]

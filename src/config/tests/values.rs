@@ -78,7 +78,7 @@ fn every_promised_name_is_known_and_its_value_arrives() {
             let config = loaded.config;
             assert_eq!(config.retired_master_key_ids, [1, 255]);
             assert_eq!(config.grpc.tls_client_ca_file.as_deref(), Some(Path::new("ca.pem")));
-            assert_eq!((config.grpc.reflection, config.edge.hsts), (Some(false), Some(true)));
+            assert_eq!((config.grpc.reflection, config.edge.hsts), (false, Some(true)));
             assert_eq!(config.clients["mobile"].leeway, seconds(0));
             assert_eq!(config.clients["mobile"].recovery_limit, 3);
             assert_eq!(config.edge.trusted_proxies, ["10.0.0.0/8", "fd00::/8"]);

