@@ -40,6 +40,7 @@ mod request_ids;
 mod revoke;
 mod rolled_back;
 mod secrets;
+mod seed;
 mod sessions;
 mod startup;
 mod subjects;
