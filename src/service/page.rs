@@ -18,19 +18,22 @@ impl Query<'_> {
     /// The token for the page behind `last`.
     #[must_use]
     pub fn page_after(&self, last: SessionId) -> String {
-        URL_SAFE_NO_PAD.encode([last.as_bytes().as_slice(), &self.digest()].concat())
+        URL_SAFE_NO_PAD.encode([last.as_bytes().as_slice(), &self.digest(last)].concat())
     }
 
     /// The session behind which the page begins.
     pub fn read(&self, page_token: &str) -> Result<SessionId, Error> {
         let bytes = URL_SAFE_NO_PAD.decode(page_token).map_err(|_| Error::PageTokenInvalid)?;
         let (id, digest) = bytes.split_first_chunk::<16>().ok_or(Error::PageTokenInvalid)?;
-        if digest == self.digest() { Ok(SessionId::from(*id)) } else { Err(Error::PageTokenInvalid) }
+        let last = SessionId::from(*id);
+        if digest == self.digest(last) { Ok(last) } else { Err(Error::PageTokenInvalid) }
     }
 
-    /// No secret: whoever forges a page token learns nothing he could not list.
-    fn digest(&self) -> [u8; 8] {
+    /// Over everything the token says, so that a mangled one is noticed. No secret: whoever forges a page token learns
+    /// nothing he could not list.
+    fn digest(&self, last: SessionId) -> [u8; 8] {
         let mut hash = Sha256::new();
+        hash.update(last.as_bytes());
         for part in [self.subject, self.client_id.unwrap_or_default()] {
             hash.update((part.len() as u64).to_be_bytes());
             hash.update(part);
@@ -59,7 +62,9 @@ mod tests {
             Query { include_ended: true, ..query },
         ];
         assert!(others.iter().all(|other| other.read(&token).is_err()));
-        for rubbish in ["x", "", &token[1..], &format!("{token}A"), "ÿ"] {
+        let elsewhere = SessionId::new(0, Timestamp::from_seconds(2), [7; 8]);
+        let mixed = format!("{}{}", &query.page_after(elsewhere)[..21], &token[21..]);
+        for rubbish in ["x", "", &token[1..], &format!("{token}A"), "ÿ", &mixed] {
             assert!(query.read(rubbish).is_err(), "{rubbish}");
         }
     }

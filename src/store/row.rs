@@ -60,6 +60,19 @@ pub(super) fn set_device(row: &mut ActiveModel, device: &Device) {
     row.label = Set(device.label.clone());
 }
 
+/// What `device` says otherwise than the one that was seen, and nothing else: a label given meanwhile stays.
+pub(super) fn set_changes(row: &mut ActiveModel, seen: &Device, device: &Device) {
+    if device.user_agent != seen.user_agent {
+        row.user_agent = Set(device.user_agent.clone());
+    }
+    if device.ip_address != seen.ip_address {
+        row.ip_address = Set(device.ip_address.clone());
+    }
+    if device.label != seen.label {
+        row.label = Set(device.label.clone());
+    }
+}
+
 pub(super) fn set_revocation(row: &mut ActiveModel, revocation: &Revocation) {
     row.revoked_at = Set(Some(revocation.at.millis()));
     row.revoke_reason = Set(Some(revocation.reason.name().to_owned()));

@@ -98,9 +98,7 @@ impl Store {
     ) -> Result<bool, Error> {
         let mut update = session::ActiveModel::default();
         row::set_chain(&mut update, chain);
-        if *device != seen.device {
-            row::set_device(&mut update, device);
-        }
+        row::set_changes(&mut update, &seen.device, device);
         self.change(seen, update, decision).await
     }
 

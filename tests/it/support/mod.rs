@@ -1,6 +1,7 @@
 //! What the tests stand on: a server in this process with a frozen clock, a server in a process of its own, and the
 //! tools they borrow.
 
+mod asking;
 mod bounded;
 pub(crate) mod console;
 mod contract;
@@ -17,6 +18,7 @@ mod secrets;
 mod server;
 mod tools;
 
+pub(crate) use asking::{claimed, claims, part, seconds};
 pub(crate) use bounded::Bounded;
 pub(crate) use contract::{PACKAGE, comment, contract, own_files, own_messages};
 pub(crate) use database::{Database, raw};

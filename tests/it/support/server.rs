@@ -77,13 +77,13 @@ impl Server {
 
     pub(crate) async fn with(settings: Settings) -> Self {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
-        Self::on(tempfile::tempdir().unwrap(), settings, clock).await
+        Box::pin(Self::on(tempfile::tempdir().unwrap(), settings, clock)).await
     }
 
     /// Stops it and starts it again on the same database, with other settings.
     pub(crate) async fn restart(self, settings: Settings) -> Self {
         self.running.stop().await;
-        Self::on(self.dir, settings, self.clock).await
+        Box::pin(Self::on(self.dir, settings, self.clock)).await
     }
 
     /// Stops it. The database stays until the folder is dropped.
