@@ -22,26 +22,27 @@ const LATER: [Duration; 2] = [Duration::ZERO, Duration::from_millis(5)];
 
 /// Polls `work` this many times and then drops it. `None` if it was dropped.
 async fn polled<T>(polls: usize, later: Duration, work: impl Future<Output = T>) -> Option<T> {
-    let outcome = {
-        let mut work = pin!(work);
-        let mut left = polls;
-        let outcome = std::future::poll_fn(|context| {
-            left -= 1;
-            match work.as_mut().poll(context) {
-                Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-                Poll::Pending if left == 0 => Poll::Ready(None),
-                Poll::Pending => Poll::Pending,
-            }
-        })
-        .await;
-        if outcome.is_none() {
-            tokio::time::sleep(later).await;
+    let mut work = pin!(work);
+    let mut left = polls;
+    let outcome = std::future::poll_fn(|context| {
+        left -= 1;
+        match work.as_mut().poll(context) {
+            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+            Poll::Pending if left == 0 => Poll::Ready(None),
+            Poll::Pending => Poll::Pending,
         }
-        outcome
-    };
-    // What was under way when it was dropped may go on for a moment.
-    tokio::time::sleep(Duration::from_millis(2)).await;
+    })
+    .await;
+    if outcome.is_none() {
+        tokio::time::sleep(later).await;
+    }
     outcome
+}
+
+/// Waits until the database is done with what a dropped call had asked of it: there is one writer, so its next turn
+/// comes after that.
+async fn settled(indoors: &Indoors) {
+    indoors.service.store.check_writable().await.unwrap();
 }
 
 async fn indoors(dir: &tempfile::TempDir) -> Indoors {
@@ -64,6 +65,7 @@ async fn drop_everywhere(
             let refresh = presenting(&token);
             let call = indoors.service.refresh(&indoors.caller, &refresh, indoors.service.now());
             let outcome = polled(polls, later, call).await.map(|answer| answer.map(|granted| granted.refresh_token));
+            settled(&indoors).await;
             let completed = outcome.is_some();
             check(&indoors, &session, &token, outcome).await;
             if completed {
