@@ -19,12 +19,13 @@ use crate::pb::auth::{
 pub(super) enum Sessions {
     /// Lists the sessions of a subject, newest first
     List {
+        /// Whose
         subject: String,
         /// Expired and revoked ones too, until they are swept
         #[arg(long)]
         include_ended: bool,
         /// Only sessions of this client
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         client: String,
         #[arg(long, value_enum, default_value = "table")]
         output: Output,
@@ -33,6 +34,7 @@ pub(super) enum Sessions {
     },
     /// Says why a session is as it is
     Explain {
+        /// As `list` shows it
         session_id: String,
         #[arg(long, value_enum, default_value = "table")]
         output: Output,
@@ -41,11 +43,12 @@ pub(super) enum Sessions {
     },
     /// Ends a session
     Revoke {
+        /// As `list` shows it
         session_id: String,
         #[arg(long, value_enum, default_value = "administrator")]
         reason: Reason,
         /// Only if it belongs to this subject
-        #[arg(long, default_value = "")]
+        #[arg(long, default_value = "", hide_default_value = true)]
         subject: String,
         #[command(flatten)]
         server: Server,

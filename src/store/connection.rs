@@ -42,10 +42,6 @@ impl Connection {
         Ok(Self { current: RwLock::new(Arc::new(Database::connect(options).await?)) })
     }
 
-    pub(super) fn backend(&self) -> DbBackend {
-        self.current().get_database_backend()
-    }
-
     pub(super) fn current(&self) -> Arc<DatabaseConnection> {
         Arc::clone(&self.current.read().unwrap_or_else(std::sync::PoisonError::into_inner))
     }
@@ -106,9 +102,14 @@ impl Connection {
         Ok(done.await?.rows_affected())
     }
 
+    /// Whether this is a server with processes of its own, and not a file.
+    pub(super) fn is_server(&self) -> bool {
+        self.current().get_database_backend() == DbBackend::Postgres
+    }
+
     /// Opens a new pool in the place of one that is of no use any more, unless somebody has done so already.
     fn leave(&self, useless: &Arc<DatabaseConnection>) {
-        if self.backend() == DbBackend::Sqlite {
+        if !self.is_server() {
             return; // A file has no other server to offer.
         }
         let mut current = self.current.write().unwrap_or_else(std::sync::PoisonError::into_inner);
@@ -128,6 +129,7 @@ impl Connection {
     }
 }
 
+#[expect(clippy::wildcard_enum_match_arm, reason = "what is not named is not retried")]
 fn trouble(error: &DbErr) -> Trouble {
     let (DbErr::Conn(RuntimeErr::SqlxError(cause))
     | DbErr::Exec(RuntimeErr::SqlxError(cause))
@@ -139,8 +141,11 @@ fn trouble(error: &DbErr) -> Trouble {
     };
     match cause.as_ref() {
         sqlx::Error::Database(cause) => cause.code().map_or(Trouble::Final, |code| sqlstate(&code)),
-        sqlx::Error::Io(_) | sqlx::Error::Tls(_) | sqlx::Error::Protocol(_) => Trouble::Connection,
-        sqlx::Error::PoolClosed | sqlx::Error::WorkerCrashed => Trouble::Connection,
+        sqlx::Error::Io(_)
+        | sqlx::Error::Tls(_)
+        | sqlx::Error::Protocol(_)
+        | sqlx::Error::PoolClosed
+        | sqlx::Error::WorkerCrashed => Trouble::Connection,
         sqlx::Error::PoolTimedOut => Trouble::Contention,
         _ => Trouble::Final,
     }
@@ -148,17 +153,23 @@ fn trouble(error: &DbErr) -> Trouble {
 
 /// The errors that are retried, by name (PostgreSQL's appendix A).
 fn sqlstate(code: &str) -> Trouble {
-    match code {
-        // serialization_failure, deadlock_detected
-        "40001" | "40P01" => Trouble::Contention,
-        // read_only_sql_transaction: a demoted primary answers it for ever on a kept connection.
-        "25006" => Trouble::Connection,
-        // admin_shutdown, crash_shutdown, cannot_connect_now
-        "57P01" | "57P02" | "57P03" => Trouble::Connection,
-        // too_many_connections
-        "53300" => Trouble::Connection,
-        // connection_exception
-        _ if code.len() == 5 && code.starts_with("08") => Trouble::Connection,
-        _ => Trouble::Final,
+    const CONTENTION: [&str; 2] = [
+        "40001", // serialization_failure
+        "40P01", // deadlock_detected
+    ];
+    const CONNECTION: [&str; 5] = [
+        "25006", // read_only_sql_transaction: a demoted primary answers it for ever on a kept connection
+        "57P01", // admin_shutdown
+        "57P02", // crash_shutdown
+        "57P03", // cannot_connect_now
+        "53300", // too_many_connections
+    ];
+    if CONTENTION.contains(&code) {
+        Trouble::Contention
+    } else if CONNECTION.contains(&code) || (code.len() == 5 && code.starts_with("08")) {
+        // 08: connection_exception
+        Trouble::Connection
+    } else {
+        Trouble::Final
     }
 }

@@ -29,8 +29,8 @@ pub enum OpenError {
         .0.display()
     )]
     InUse(PathBuf),
-    #[error("the lock file {} cannot be opened: {cause}", .path.display())]
-    Lock { path: PathBuf, cause: io::Error },
+    #[error("{} cannot be opened: {cause}", .path.display())]
+    File { path: PathBuf, cause: io::Error },
     #[error("the database {} cannot be opened: {cause}", .path.display())]
     Unusable { path: PathBuf, cause: DbErr },
     #[error("the database {} cannot be written to: {cause}", .path.display())]
@@ -58,8 +58,9 @@ impl Store {
                     return Err(OpenError::NotFound(path.clone()));
                 }
                 let lock = sqlite::lock(path)?;
+                sqlite::make(path).map_err(|cause| OpenError::File { path: path.clone(), cause })?;
                 let unusable = |cause| OpenError::Unusable { path: path.clone(), cause };
-                let writer = Connection::open(sqlite::writer(path, missing)).await.map_err(unusable)?;
+                let writer = Connection::open(sqlite::writer(path)).await.map_err(unusable)?;
                 let writable = sqlite::write_nothing(&writer.current()).await;
                 writable.map_err(|cause| OpenError::ReadOnly { path: path.clone(), cause })?;
                 let readers = Connection::open(sqlite::readers(path)).await.map_err(unusable)?;
@@ -79,20 +80,19 @@ impl Store {
 
     /// Whether the database takes writes at this moment.
     pub async fn check_writable(&self) -> Result<bool, super::Error> {
-        self.writer
-            .run(async |connection| match connection.get_database_backend() {
-                DbBackend::Postgres => postgres::is_writable(&connection).await,
-                _ => sqlite::write_nothing(&connection).await.map(|()| true),
-            })
-            .await
+        if self.writer.is_server() {
+            self.writer.run(async |connection| postgres::is_writable(&connection).await).await
+        } else {
+            self.writer.run(async |connection| sqlite::write_nothing(&connection).await.map(|()| true)).await
+        }
     }
 
     /// Whether a fail-over of the database can lose what was acknowledged; `None` if it does not say.
     pub async fn may_lose_commits(&self) -> Option<bool> {
-        let connection = self.readers.current();
-        if connection.get_database_backend() != DbBackend::Postgres {
+        if !self.readers.is_server() {
             return Some(false);
         }
+        let connection = self.readers.current();
         let show = Statement::from_string(DbBackend::Postgres, "SHOW synchronous_standby_names");
         let row = connection.query_one_raw(show).await.ok()??;
         row.try_get_by_index::<String>(0).ok().map(|names| names.is_empty())

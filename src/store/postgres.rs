@@ -46,10 +46,10 @@ pub(super) async fn patiently<T>(connection: impl Future<Output = Result<T, DbEr
 
 /// Refuses a server that takes no writes.
 pub(super) async fn check_primary(connection: &DatabaseConnection) -> Result<(), String> {
-    match patiently(is_writable(connection)).await? {
-        true => Ok(()),
-        false => Err("is read-only or in recovery: SYMBOLON_DATABASE_URL must name the primary".to_owned()),
+    if patiently(is_writable(connection)).await? {
+        return Ok(());
     }
+    Err("is read-only or in recovery: SYMBOLON_DATABASE_URL must name the primary".to_owned())
 }
 
 pub(super) async fn is_writable(connection: &DatabaseConnection) -> Result<bool, DbErr> {

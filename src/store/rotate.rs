@@ -36,10 +36,7 @@ impl Store {
     /// rotated, as they are now. Sessions of a client without a `burst` are left alone. An error means that it is not
     /// known whether they were rotated.
     pub async fn rotate(&self, turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Result<Vec<Session>, Error> {
-        let statement = match self.writer.backend() {
-            DbBackend::Postgres => postgres(turns, now, bursts),
-            _ => sqlite(turns, now, bursts),
-        };
+        let statement = if self.writer.is_server() { postgres(turns, now, bursts) } else { sqlite(turns, now, bursts) };
         let rows = self.writer.run_once(|connection| {
             let statement = statement.clone();
             async move { Model::find_by_statement(statement).all(connection.as_ref()).await }
@@ -94,7 +91,7 @@ fn sqlite(turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Statement {
 /// Row 8, for whoever joins: `b` are the turns, `c` the clients, `$1` is now.
 fn update(greatest: &str, least: &str, from: &str, and: &str, returned: &str) -> String {
     let longest = LONGEST_BURST;
-    let last = LAST_MOMENT.as_millis();
+    let moment = LAST_MOMENT.as_millis();
     let running = format!("$1 - s.rotated_at < c.burst AND $1 - s.burst_at < {longest} * c.burst");
     let mut sql = format!(
         "UPDATE sessions AS s SET \
@@ -110,7 +107,7 @@ fn update(greatest: &str, least: &str, from: &str, and: &str, returned: &str) ->
          label = COALESCE(NULLIF(b.label, ''), s.label) \
          FROM {from} \
          WHERE s.id = b.id {and} AND s.generation = b.generation AND s.client_id = c.client_id \
-         AND s.revoked_at IS NULL AND s.idle_expires_at >= $1 + {last} AND s.expires_at >= $1 + {last} \
+         AND s.revoked_at IS NULL AND s.idle_expires_at >= $1 + {moment} AND s.expires_at >= $1 + {moment} \
          AND s.generation < {} RETURNING ",
         u32::MAX
     );

@@ -2,6 +2,8 @@
 //! process.
 
 use std::fs::{File, TryLockError};
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -11,7 +13,7 @@ use sea_orm::{
     TransactionTrait,
 };
 
-use super::{Missing, OpenError};
+use super::OpenError;
 
 /// How long a statement waits for a connection, and the writer for another process's lock.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -35,15 +37,23 @@ pub(super) async fn write_nothing(connection: &DatabaseConnection) -> Result<(),
 }
 
 /// One connection that writes: two would only wait for each other.
-pub(super) fn writer(path: &Path, missing: Missing) -> ConnectOptions {
-    options(path, 1, missing == Missing::Create)
+pub(super) fn writer(path: &Path) -> ConnectOptions {
+    options(path, 1)
 }
 
 pub(super) fn readers(path: &Path) -> ConnectOptions {
-    options(path, READERS, false)
+    options(path, READERS)
 }
 
-fn options(path: &Path, connections: u32, create: bool) -> ConnectOptions {
+/// Makes an empty file that only its owner may read, unless there is one: SQLite would ask nobody.
+pub(super) fn make(path: &Path) -> io::Result<()> {
+    match File::options().write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop),
+    }
+}
+
+fn options(path: &Path, connections: u32) -> ConnectOptions {
     let file = path.to_owned();
     let mut options = ConnectOptions::new("sqlite://");
     options
@@ -57,7 +67,6 @@ fn options(path: &Path, connections: u32, create: bool) -> ConnectOptions {
         .map_sqlx_sqlite_opts(move |options| {
             options
                 .filename(&file)
-                .create_if_missing(create)
                 .journal_mode(SqliteJournalMode::Wal)
                 // FULL: what was acknowledged is on the disk.
                 .synchronous(SqliteSynchronous::Full)
@@ -83,10 +92,10 @@ pub(super) fn lock(path: &Path) -> Result<Lock, OpenError> {
     name.push(".lock");
     let lock = PathBuf::from(name);
     let file = File::options().create(true).truncate(false).write(true).open(&lock);
-    let file = file.map_err(|cause| OpenError::Lock { path: lock.clone(), cause })?;
+    let file = file.map_err(|cause| OpenError::File { path: lock.clone(), cause })?;
     match file.try_lock() {
         Ok(()) => Ok(Lock(file)),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(cause)) => Err(OpenError::Lock { path: lock, cause }),
+        Err(TryLockError::Error(cause)) => Err(OpenError::File { path: lock, cause }),
     }
 }

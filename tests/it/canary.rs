@@ -61,7 +61,7 @@ async fn handle(server: &Process) -> Handled {
     let second = client.refresh_tokens(rotation).await.unwrap().into_inner().tokens.unwrap();
     handled.pair("the rotation", &second);
     client.refresh_tokens(redeem(&first.refresh_token)).await.unwrap();
-    tokio::time::sleep(Duration::from_millis(1200)).await;
+    tokio::time::sleep(Duration::from_millis(2200)).await;
     let recovered = client.refresh_tokens(redeem(&first.refresh_token)).await.unwrap().into_inner().tokens.unwrap();
     handled.pair("the recovery", &recovered);
 
@@ -140,7 +140,7 @@ async fn kept(data: &std::path::Path) -> Vec<Secret> {
 async fn no_secret_stands_in_logs_errors_figures_or_database_files() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("symbolon-data");
-    let env = [("SYMBOLON_LOG", "trace"), ("SYMBOLON_SESSION_LEEWAY", "1s"), ("SYMBOLON_SESSION_BURST", "1s")];
+    let env = [("SYMBOLON_LOG", "trace"), ("SYMBOLON_SESSION_LEEWAY", "2s"), ("SYMBOLON_SESSION_BURST", "1s")];
     let server = Process::dev(dir.path(), &env).await;
     let mut handled = handle(&server).await;
     let figures = server.get("/metrics").await;

@@ -99,6 +99,7 @@ async fn assert_all_work(server: &Process, tokens: &[String]) {
         let successor = answer.into_inner().tokens.unwrap().refresh_token;
         client.refresh_tokens(redeem(&successor)).await.unwrap();
     }
+    server.assert_healed_nothing();
     let nobody = ListSessionsRequest { subject: "late".to_owned(), ..ListSessionsRequest::default() };
     let sessions = client.list_sessions(nobody).await.unwrap().into_inner().sessions;
     assert!(sessions.is_empty(), "a sign-in that was refused is there");

