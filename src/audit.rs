@@ -6,7 +6,6 @@ use std::sync::Mutex;
 
 use metrics::counter;
 
-use crate::service::Caller;
 use crate::session::redeem::Verdict;
 use crate::session::{Device, Session, SessionId};
 use crate::token::refresh::Refused;
@@ -14,7 +13,7 @@ use crate::token::refresh::Refused;
 /// The target of audit events, for whoever filters or ships them.
 pub const TARGET: &str = "symbolon::audit";
 
-/// Tells of decisions. Remembers which replays it has told of, so that a parallel burst is one event, and one more if
+/// Tells of decisions; callers are named as in the configuration. Remembers which replays it has told of, so that a parallel burst is one event, and one more if
 /// another device joins in.
 #[derive(Default)]
 pub struct Audit {
@@ -26,9 +25,9 @@ const REPLAYS_REMEMBERED: usize = 10_000;
 
 impl Audit {
     /// A session was issued.
-    pub fn issued(&self, caller: &Caller, session: &Session) {
+    pub fn issued(&self, caller: &str, session: &Session) {
         counter!("symbolon_sessions_issued_total").increment(1);
-        tracing::info!(target: TARGET, event = "issued", caller = caller.name, session_id = %session.id,
+        tracing::info!(target: TARGET, event = "issued", caller, session_id = %session.id,
             subject = session.subject, client_id = session.client_id);
     }
 
@@ -38,7 +37,7 @@ impl Audit {
     }
 
     /// A refresh token with a right tag was judged. `current` is what the session had before.
-    pub fn redeemed(&self, caller: &Caller, before: &Session, presented: u32, device: &Device, verdict: &Verdict) {
+    pub fn redeemed(&self, caller: &str, before: &Session, presented: u32, device: &Device, verdict: &Verdict) {
         counter!("symbolon_refreshes_total", "outcome" => verdict.name()).increment(1);
         let current = before.chain.generation;
         let other_device = differs(&before.device, device);
@@ -57,7 +56,7 @@ impl Audit {
         if other_device && event == "replayed" {
             counter!("symbolon_replays_other_device_total").increment(1);
         }
-        tracing::info!(target: TARGET, event, caller = caller.name, session_id = %before.id, subject = before.subject,
+        tracing::info!(target: TARGET, event, caller, session_id = %before.id, subject = before.subject,
             client_id = before.client_id, presented, current, other_device);
     }
 
@@ -72,28 +71,28 @@ impl Audit {
     }
 
     /// A call ended sessions.
-    pub fn revoked(&self, caller: &Caller, session: &Session, reason: &str) {
+    pub fn revoked(&self, caller: &str, session: &Session, reason: &str) {
         counter!("symbolon_sessions_revoked_total").increment(1);
-        tracing::info!(target: TARGET, event = "revoked", caller = caller.name, session_id = %session.id,
+        tracing::info!(target: TARGET, event = "revoked", caller, session_id = %session.id,
             subject = session.subject, client_id = session.client_id, reason);
     }
 
     /// A call ended sessions of a subject.
-    pub fn subject_revoked(&self, caller: &Caller, subject: &str, count: u64, reason: &str) {
+    pub fn subject_revoked(&self, caller: &str, subject: &str, count: u64, reason: &str) {
         counter!("symbolon_sessions_revoked_total").increment(count);
-        tracing::info!(target: TARGET, event = "subject_revoked", caller = caller.name, subject, count, reason);
+        tracing::info!(target: TARGET, event = "subject_revoked", caller, subject, count, reason);
     }
 
     /// A call changed what it may change of a session.
-    pub fn updated(&self, caller: &Caller, session: &Session) {
-        tracing::info!(target: TARGET, event = "updated", caller = caller.name, session_id = %session.id,
+    pub fn updated(&self, caller: &str, session: &Session) {
+        tracing::info!(target: TARGET, event = "updated", caller, session_id = %session.id,
             subject = session.subject, client_id = session.client_id);
     }
 
     /// A caller was refused what it asked for, of this session if there was one.
-    pub fn denied(&self, caller: &Caller, method: &str, field: &str, session: Option<&Session>) {
+    pub fn denied(&self, caller: &str, method: &str, field: &str, session: Option<&Session>) {
         counter!("symbolon_denied_total").increment(1);
-        tracing::info!(target: TARGET, event = "denied", caller = caller.name, method, field,
+        tracing::info!(target: TARGET, event = "denied", caller, method, field,
             session_id = session.map(|session| display(session.id)),
             subject = session.map(|session| session.subject.as_str()),
             client_id = session.map(|session| session.client_id.as_str()));

@@ -46,7 +46,7 @@ impl Service {
         let granted = self.grant(session, &[], &[], now)?;
         match self.store.create(&granted.session, issue.request.as_ref()).await? {
             Issued::Created => {
-                self.audit.issued(caller, &granted.session);
+                self.audit.issued(&caller.name, &granted.session);
                 Ok(granted)
             }
             Issued::Before { session_id, same_request, at } => {

@@ -69,7 +69,7 @@ impl Service {
 
     /// A refusal by policy. It is told to the audit here, so that each is told once.
     fn denied(&self, caller: &Caller, method: &str, field: &'static str, session: Option<&Session>) -> Error {
-        self.audit.denied(caller, method, field, session);
+        self.audit.denied(&caller.name, method, field, session);
         Error::GrantNotPermitted { caller: caller.name.clone(), field }
     }
 

@@ -47,7 +47,7 @@ impl Service {
                     self.grant(session, &[], &[], at)
                 }
                 Outcome::Replayed { session, at } => {
-                    self.audit.redeemed(caller, &session, token.generation, &refresh.device, &Verdict::Replay);
+                    self.audit.redeemed(&caller.name, &session, token.generation, &refresh.device, &Verdict::Replay);
                     self.grant(session, &[], &[], at)
                 }
                 Outcome::Undecided => self.judge(caller, refresh, token, None).await,
@@ -81,7 +81,7 @@ impl Service {
             if !self.write(caller, refresh, &presented, &session, &verdict, now).await? {
                 continue;
             }
-            self.audit.redeemed(caller, &session, presented.generation, &refresh.device, &verdict);
+            self.audit.redeemed(&caller.name, &session, presented.generation, &refresh.device, &verdict);
             if !verdict.yields_tokens() {
                 return Err(self.refusal(caller, Some(&session), verdict));
             }

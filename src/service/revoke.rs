@@ -46,7 +46,7 @@ impl Service {
         }
         let ended = self.store.end(id, &Revocation { at: now, reason, by: caller.name.clone() }).await?;
         if ended {
-            self.audit.revoked(caller, &session, reason.name());
+            self.audit.revoked(&caller.name, &session, reason.name());
         }
         Ok(ended)
     }
@@ -65,7 +65,7 @@ impl Service {
         let revocation = Revocation { at: now, reason, by: caller.name.clone() };
         let count = self.store.end_all(selection, except, &revocation).await?;
         if count > 0 {
-            self.audit.subject_revoked(caller, subject, count, reason.name());
+            self.audit.subject_revoked(&caller.name, subject, count, reason.name());
         }
         Ok(count)
     }

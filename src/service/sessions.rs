@@ -83,7 +83,7 @@ impl Service {
             // A session whose next token could not be minted would be as good as ended.
             self.access_tokens.mint(self.ring.signer(), &changed, &[], &[])?;
             if self.store.update(&seen, update.claims.as_ref(), update.label.as_ref(), decision).await? {
-                self.audit.updated(caller, &changed);
+                self.audit.updated(&caller.name, &changed);
                 return Ok(changed);
             }
         }

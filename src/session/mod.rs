@@ -8,7 +8,7 @@ pub mod redeem;
 use std::time::Duration;
 
 use crate::time::Timestamp;
-use crate::token::lifetime::Lifetimes;
+use crate::token::lifetime::{AccessTokenLife, Lifetimes};
 pub use decision::{Decision, DecisionKind};
 pub use id::SessionId;
 
@@ -201,5 +201,19 @@ impl Session {
         } else {
             State::Active
         }
+    }
+
+    /// The life of the access token of the current generation.
+    #[must_use]
+    pub fn access_token_life(&self) -> AccessTokenLife {
+        let iat = self.chain.minted_at().seconds();
+        let ttl = i64::try_from(self.lifetimes.access_token_ttl.as_secs()).unwrap_or(i64::MAX);
+        AccessTokenLife { iat, exp: iat + ttl.min(self.ends_at().seconds() - iat) }
+    }
+
+    /// When the session would end, idle, after a rotation at this instant: never past the absolute end.
+    #[must_use]
+    pub fn idle_expiry(&self, rotated_at: Timestamp) -> Timestamp {
+        rotated_at.after(self.lifetimes.idle_ttl).min(self.expires_at)
     }
 }

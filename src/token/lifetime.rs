@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use crate::session::Session;
 use crate::time::Timestamp;
 
 /// What was granted at sign-in and stays, however often the session is refreshed. The absolute end is a date of the
@@ -32,21 +31,5 @@ impl AccessTokenLife {
     #[must_use]
     pub fn refresh_after(&self) -> Timestamp {
         Timestamp::from_millis(self.iat * 1000 + (self.exp - self.iat) * 600)
-    }
-}
-
-impl Session {
-    /// The life of the access token of the current generation.
-    #[must_use]
-    pub fn access_token_life(&self) -> AccessTokenLife {
-        let iat = self.chain.minted_at().seconds();
-        let ttl = i64::try_from(self.lifetimes.access_token_ttl.as_secs()).unwrap_or(i64::MAX);
-        AccessTokenLife { iat, exp: iat + ttl.min(self.ends_at().seconds() - iat) }
-    }
-
-    /// When the session would end, idle, after a rotation at this instant: never past the absolute end.
-    #[must_use]
-    pub fn idle_expiry(&self, rotated_at: Timestamp) -> Timestamp {
-        rotated_at.after(self.lifetimes.idle_ttl).min(self.expires_at)
     }
 }
