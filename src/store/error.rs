@@ -4,10 +4,12 @@
 use sea_orm::DbErr;
 use thiserror::Error;
 
+use super::postgres;
+
 #[derive(Debug, Error)]
 pub enum Error {
     /// It did not answer, or refused. Asking again may help.
-    #[error("the database did not do as asked: {0}")]
+    #[error("the database did not do as asked: {}{}", .0, postgres::hint(.0))]
     Unavailable(#[from] DbErr),
     /// It did not answer in time. Whether it did as asked is not known.
     #[error("the database did not answer in time")]

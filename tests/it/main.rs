@@ -30,6 +30,7 @@ mod proto;
 mod readme;
 mod reflection;
 mod refresh;
+mod refused_databases;
 mod replicas;
 mod secrets;
 mod startup;
