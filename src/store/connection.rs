@@ -55,7 +55,7 @@ impl Connection {
     where
         F: Future<Output = Result<T, DbErr>>,
     {
-        self.try_while(|trouble| trouble != Trouble::Final, deed).await
+        Ok(self.try_while(|trouble| trouble != Trouble::Final, deed).await?.0)
     }
 
     /// The same, but not again once it may have been done: an error then means that this is not known.
@@ -63,24 +63,26 @@ impl Connection {
     where
         F: Future<Output = Result<T, DbErr>>,
     {
-        self.try_while(|trouble| trouble == Trouble::Contention, deed).await
+        Ok(self.try_while(|trouble| trouble == Trouble::Contention, deed).await?.0)
     }
 
+    /// Answers what was done, and whether an earlier try may have done it already.
     async fn try_while<T, F>(
         &self,
         again: impl Fn(Trouble) -> bool,
         deed: impl Fn(Arc<DatabaseConnection>) -> F,
-    ) -> Result<T, Error>
+    ) -> Result<(T, bool), Error>
     where
         F: Future<Output = Result<T, DbErr>>,
     {
         let mut pause = Duration::from_millis(10);
         let mut tries = 0;
+        let mut doubt = false;
         loop {
             tries += 1;
             let connection = self.current();
             let error = match tokio::time::timeout(DEADLINE, deed(Arc::clone(&connection))).await {
-                Ok(Ok(done)) => return Ok(done),
+                Ok(Ok(done)) => return Ok((done, doubt)),
                 Ok(Err(error)) => error,
                 Err(_) => {
                     self.leave(&connection);
@@ -89,6 +91,7 @@ impl Connection {
             };
             let trouble = trouble(&error);
             if trouble == Trouble::Connection {
+                doubt = true;
                 self.leave(&connection);
             }
             if !again(trouble) || tries == TRIES {
@@ -102,8 +105,14 @@ impl Connection {
 
     /// Runs a statement that changes rows. Answers how many.
     pub(super) async fn execute<S: StatementBuilder>(&self, statement: &S) -> Result<u64, Error> {
-        let done = self.run(|connection| async move { connection.execute(statement).await });
-        Ok(done.await?.rows_affected())
+        Ok(self.execute_doubting(statement).await?.0)
+    }
+
+    /// The same, and whether an earlier try, whose answer was lost, may have changed them already.
+    pub(super) async fn execute_doubting<S: StatementBuilder>(&self, statement: &S) -> Result<(u64, bool), Error> {
+        let execute = |connection: Arc<DatabaseConnection>| async move { connection.execute(statement).await };
+        let (done, doubt) = self.try_while(|trouble| trouble != Trouble::Final, execute).await?;
+        Ok((done.rows_affected(), doubt))
     }
 
     /// Opens a new pool in the place of one that is of no use any more, unless somebody has done so already.

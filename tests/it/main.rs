@@ -14,6 +14,7 @@ mod command_line;
 mod conformance;
 mod contention;
 mod deadlines;
+mod doubt;
 mod dump;
 mod errors;
 mod faults;
