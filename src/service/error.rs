@@ -48,7 +48,7 @@ impl From<store::Error> for Error {
     fn from(error: store::Error) -> Self {
         match error {
             store::Error::Unavailable(cause) => Self::StoreUnavailable(cause.into()),
-            timed_out @ store::Error::TimedOut => Self::StoreUnavailable(timed_out.into()),
+            unknown @ (store::Error::TimedOut | store::Error::InDoubt) => Self::StoreUnavailable(unknown.into()),
             impossible @ store::Error::Impossible { .. } => Self::Internal(impossible.into()),
         }
     }

@@ -64,7 +64,7 @@ impl Service {
         caller: &Caller,
         refresh: &Refresh,
         token: RefreshToken,
-        in_doubt: Option<Timestamp>,
+        mut in_doubt: Option<Timestamp>,
     ) -> Result<Granted, Error> {
         let presented = Presented {
             generation: token.generation,
@@ -78,8 +78,14 @@ impl Service {
             let policy = self.policy(caller, session.as_ref(), in_doubt);
             let verdict = redeem(&presented, session.as_ref(), now, policy.as_ref());
             let Some(mut session) = session else { return Err(self.refusal(caller, None, verdict)) };
-            if !self.write(caller, refresh, &presented, &session, &verdict, now).await? {
-                continue;
+            match self.write(caller, refresh, &presented, &session, &verdict, now).await {
+                Ok(true) => {}
+                Ok(false) => continue,
+                Err(store::Error::InDoubt) => {
+                    in_doubt = Some(now);
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
             }
             self.audit.redeemed(&caller.name, &session, presented.generation, &refresh.device, &verdict);
             if !verdict.yields_tokens() {

@@ -6,11 +6,11 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, RuntimeErr, SqlxPostgresConnector,
-    StatementBuilder, sqlx,
+    ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, StatementBuilder, sqlx,
 };
 
 use super::Error;
+use super::postgres::driver_error;
 
 /// How long one statement may take. Below the time a call may take, so that there is time for another try.
 const DEADLINE: Duration = Duration::from_millis(2500);
@@ -51,7 +51,7 @@ impl Connection {
     where
         F: Future<Output = Result<T, DbErr>>,
     {
-        self.try_while(|trouble| trouble != Trouble::Final, deed).await
+        Ok(self.try_while(|trouble| trouble != Trouble::Final, deed).await?.0)
     }
 
     /// The same, but not again once it may have been done: an error then means that this is not known.
@@ -59,24 +59,26 @@ impl Connection {
     where
         F: Future<Output = Result<T, DbErr>>,
     {
-        self.try_while(|trouble| trouble == Trouble::Contention, deed).await
+        Ok(self.try_while(|trouble| trouble == Trouble::Contention, deed).await?.0)
     }
 
+    /// Answers what was done, and whether an earlier try may have done it already.
     async fn try_while<T, F>(
         &self,
         again: impl Fn(Trouble) -> bool,
         deed: impl Fn(Arc<DatabaseConnection>) -> F,
-    ) -> Result<T, Error>
+    ) -> Result<(T, bool), Error>
     where
         F: Future<Output = Result<T, DbErr>>,
     {
         let mut pause = Duration::from_millis(10);
         let mut tries = 0;
+        let mut doubt = false;
         loop {
             tries += 1;
             let connection = self.current();
             let error = match tokio::time::timeout(DEADLINE, deed(Arc::clone(&connection))).await {
-                Ok(Ok(done)) => return Ok(done),
+                Ok(Ok(done)) => return Ok((done, doubt)),
                 Ok(Err(error)) => error,
                 Err(_) => {
                     self.leave(&connection);
@@ -85,6 +87,7 @@ impl Connection {
             };
             let trouble = trouble(&error);
             if trouble == Trouble::Connection {
+                doubt = true;
                 self.leave(&connection);
             }
             if !again(trouble) || tries == TRIES {
@@ -98,8 +101,14 @@ impl Connection {
 
     /// Runs a statement that changes rows. Answers how many.
     pub(super) async fn execute<S: StatementBuilder>(&self, statement: &S) -> Result<u64, Error> {
-        let done = self.run(|connection| async move { connection.execute(statement).await });
-        Ok(done.await?.rows_affected())
+        Ok(self.execute_doubting(statement).await?.0)
+    }
+
+    /// The same, and whether an earlier try, whose answer was lost, may have changed them already.
+    pub(super) async fn execute_doubting<S: StatementBuilder>(&self, statement: &S) -> Result<(u64, bool), Error> {
+        let execute = |connection: Arc<DatabaseConnection>| async move { connection.execute(statement).await };
+        let (done, doubt) = self.try_while(|trouble| trouble != Trouble::Final, execute).await?;
+        Ok((done.rows_affected(), doubt))
     }
 
     /// Whether this is a server with processes of its own, and not a file.
@@ -131,15 +140,12 @@ impl Connection {
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not named is not retried")]
 fn trouble(error: &DbErr) -> Trouble {
-    let (DbErr::Conn(RuntimeErr::SqlxError(cause))
-    | DbErr::Exec(RuntimeErr::SqlxError(cause))
-    | DbErr::Query(RuntimeErr::SqlxError(cause))) = error
-    else {
+    let Some(cause) = driver_error(error) else {
         // Every connection is in use, or none can be had yet.
         let waiting = matches!(error, DbErr::ConnectionAcquire(_));
         return if waiting { Trouble::Contention } else { Trouble::Final };
     };
-    match cause.as_ref() {
+    match cause {
         sqlx::Error::Database(cause) => cause.code().map_or(Trouble::Final, |code| sqlstate(&code)),
         sqlx::Error::Io(_)
         | sqlx::Error::Tls(_)

@@ -44,7 +44,7 @@ pub enum OpenError {
         .0.join(", ")
     )]
     Ahead(Vec<String>),
-    #[error("the database's schema cannot be read or changed: {0}")]
+    #[error("the database's schema cannot be read or changed: {}{}", .0, postgres::hint(.0))]
     Schema(#[source] DbErr),
 }
 
@@ -69,8 +69,7 @@ impl Store {
             }
             Url::Postgres(address) => {
                 let server = |what| OpenError::Server { place: url.to_string(), what };
-                let connection = Connection::open(postgres::options(address));
-                let connection = postgres::patiently(connection).await.map_err(server)?;
+                let connection = postgres::open(address).await.map_err(server)?;
                 postgres::check_primary(&connection.current()).await.map_err(server)?;
                 let connection = Arc::new(connection);
                 Ok(Self { url: url.clone(), writer: Arc::clone(&connection), readers: connection, _lock: None })

@@ -1,9 +1,14 @@
 //! PostgreSQL as it is opened here: plain SQL that compatible engines also speak, deadlines on both sides, and a
 //! sentence for each way in which a server does not let us in.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement, sqlx};
+use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
+use sea_orm::sqlx::{self, Connection as _};
+use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement};
+
+use super::connection::Connection;
 
 /// Enough for one batch in flight and what goes the slow way beside it.
 const CONNECTIONS: u32 = 16;
@@ -14,6 +19,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long the server lets a statement run: it gives up before we do, so that a slow statement costs a statement and
 /// not a connection.
 const STATEMENT: Duration = Duration::from_secs(2);
+
+/// How long a server may take to answer when we start.
+const ANSWER: Duration = Duration::from_secs(4);
 
 pub(super) fn options(url: &str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
@@ -37,10 +45,26 @@ pub(super) fn unhurried(url: &str) -> ConnectOptions {
 
 /// The connection, or what keeps us from having it. A host that never answers costs a few seconds.
 pub(super) async fn patiently<T>(connection: impl Future<Output = Result<T, DbErr>>) -> Result<T, String> {
-    match tokio::time::timeout(Duration::from_secs(5), connection).await {
+    match tokio::time::timeout(ANSWER, connection).await {
         Ok(Ok(connection)) => Ok(connection),
         Ok(Err(error)) => Err(sentence(&error)),
         Err(_) => Err("does not answer: check host and port of SYMBOLON_DATABASE_URL".to_owned()),
+    }
+}
+
+/// Opens the pool. What keeps it from a connection it hides behind its time-out, so that is asked for by itself.
+pub(super) async fn open(url: &str) -> Result<Connection, String> {
+    match Connection::open(options(url)).await {
+        Ok(connection) => Ok(connection),
+        Err(error) => {
+            let knock = async {
+                let options: PgConnectOptions = url.parse()?;
+                PgConnection::connect_with(&options).await?.close().await
+            };
+            let cause = |cause: sqlx::Error| DbErr::Conn(RuntimeErr::SqlxError(cause.into()));
+            patiently(async { knock.await.map_err(cause) }).await?;
+            Err(sentence(&error))
+        }
     }
 }
 
@@ -59,13 +83,8 @@ pub(super) async fn is_writable(connection: &DatabaseConnection) -> Result<bool,
 }
 
 fn sentence(error: &DbErr) -> String {
-    let (DbErr::Conn(RuntimeErr::SqlxError(cause))
-    | DbErr::Exec(RuntimeErr::SqlxError(cause))
-    | DbErr::Query(RuntimeErr::SqlxError(cause))) = error
-    else {
-        return format!("cannot be used: {error}");
-    };
-    let sqlx::Error::Database(refusal) = cause.as_ref() else {
+    let Some(cause) = driver_error(error) else { return format!("cannot be used: {error}") };
+    let sqlx::Error::Database(refusal) = cause else {
         return format!("cannot be reached: {cause}. Check host and port of SYMBOLON_DATABASE_URL");
     };
     match refusal.code().as_deref() {
@@ -73,7 +92,36 @@ fn sentence(error: &DbErr) -> String {
         Some("3D000") => "has no such database: make it with `CREATE DATABASE`".to_owned(),
         Some("53300") => "has no connection left to give: raise max_connections, or stop who holds them".to_owned(),
         Some("57P03") => "is starting or in recovery: try again, or name the primary".to_owned(),
-        Some("42501") => format!("does not let this user do it: {}", refusal.message()),
-        _ => format!("refuses: {}", refusal.message()),
+        _ => format!("refuses: {}{}", refusal.message(), hint(error)),
     }
+}
+
+/// What to do about an error that whoever runs the process can do something about; else nothing.
+pub(super) fn hint(error: &DbErr) -> &'static str {
+    match sqlstate(error).as_deref() {
+        // insufficient_privilege
+        Some("42501") => ": GRANT it to the user of SYMBOLON_DATABASE_URL, or name the tables' owner there",
+        _ => "",
+    }
+}
+
+/// Whether an error says that there is no such table: `undefined_table`.
+pub(super) fn is_no_table(error: &DbErr) -> bool {
+    sqlstate(error).as_deref() == Some("42P01")
+}
+
+/// The code of an error that the server answered (PostgreSQL's appendix A).
+fn sqlstate(error: &DbErr) -> Option<Cow<'_, str>> {
+    driver_error(error)?.as_database_error()?.code()
+}
+
+/// What the driver said, if it was the driver.
+pub(super) fn driver_error(error: &DbErr) -> Option<&sqlx::Error> {
+    if let DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause)) = error
+    {
+        return Some(cause);
+    }
+    None
 }

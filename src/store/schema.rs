@@ -117,11 +117,15 @@ async fn stand(connection: &DatabaseConnection) -> Result<Schema, OpenError> {
 /// The names of the steps that were taken, oldest first. Read without sea-orm-migration's own list, which refuses to
 /// answer about a schema that is newer than the program.
 async fn applied(connection: &DatabaseConnection) -> Result<Vec<String>, DbErr> {
-    if !SchemaManager::new(connection).has_table("seaql_migrations").await? {
+    let backend = connection.get_database_backend();
+    // PostgreSQL hides a table from whoever has no right to it: only asking tells that from no table.
+    if backend == DbBackend::Sqlite && !SchemaManager::new(connection).has_table("seaql_migrations").await? {
         return Ok(Vec::new());
     }
     let versions = "SELECT version FROM seaql_migrations ORDER BY version";
-    let backend = connection.get_database_backend();
-    let rows = connection.query_all_raw(Statement::from_string(backend, versions)).await?;
-    rows.iter().map(|row| row.try_get("", "version")).collect()
+    match connection.query_all_raw(Statement::from_string(backend, versions)).await {
+        Ok(rows) => rows.iter().map(|row| row.try_get("", "version")).collect(),
+        Err(error) if postgres::is_no_table(&error) => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
 }

@@ -88,7 +88,8 @@ impl Store {
     }
 
     /// Moves a live session's chain on, if it still stands where `seen` stood. A plain rotation is not remembered, so
-    /// it has no decision. `false`: somebody was faster.
+    /// it has no decision. `false`: somebody was faster. [`Error::InDoubt`]: somebody was, perhaps this very deed, whose
+    /// answer was lost.
     pub async fn advance(
         &self,
         seen: &Session,
@@ -99,14 +100,17 @@ impl Store {
         let mut update = session::ActiveModel::default();
         row::set_chain(&mut update, chain);
         row::set_changes(&mut update, &seen.device, device);
-        self.change(seen, update, decision).await
+        match self.change(seen, update, decision).await? {
+            (0, true) => Err(Error::InDoubt),
+            (changed, _) => Ok(changed == 1),
+        }
     }
 
     /// Ends a session because of what was presented, if it still stands where `seen` stood.
     pub async fn condemn(&self, seen: &Session, revocation: &Revocation, decision: Decision) -> Result<bool, Error> {
         let mut update = session::ActiveModel::default();
         row::set_revocation(&mut update, revocation);
-        self.change(seen, update, Some(decision)).await
+        Ok(self.change(seen, update, Some(decision)).await?.0 == 1)
     }
 
     /// Replaces what a caller may change after sign-in, if the session is live and stands where `seen` stood.
@@ -124,7 +128,7 @@ impl Store {
         if let Some(label) = label {
             update.label = Set(label.clone());
         }
-        self.change(seen, update, Some(decision)).await
+        Ok(self.change(seen, update, Some(decision)).await?.0 == 1)
     }
 
     /// Ends a live session whatever its chain does meanwhile. `false`: it was over already.
@@ -139,13 +143,13 @@ impl Store {
     }
 
     /// The compare-and-swap behind every verdict that writes. A decision goes behind those that `seen` had, so those
-    /// are part of the comparison.
+    /// are part of the comparison. Answers how many rows it changed, and whether an earlier try may have done so.
     async fn change(
         &self,
         seen: &Session,
         mut update: session::ActiveModel,
         decision: Option<Decision>,
-    ) -> Result<bool, Error> {
+    ) -> Result<(u64, bool), Error> {
         use session::Column as C;
         let mut stands = Condition::all()
             .add(C::Id.eq(seen.id.uuid()))
@@ -158,7 +162,7 @@ impl Store {
             update.decisions = Set(row::decisions_text(&decision::remember(&seen.decisions, decision)));
         }
         let change = session::Entity::update_many().set(update).filter(stands);
-        Ok(self.writer.execute(&change.into_query()).await? == 1)
+        self.writer.execute_doubting(&change.into_query()).await
     }
 }
 

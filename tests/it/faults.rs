@@ -7,17 +7,8 @@ use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 use symbolon::pb::auth::{GetSessionRequest, ListSessionsRequest};
-use tonic::{Code, Status};
-use tonic_types::StatusExt;
 
-use crate::support::{Process, Server, raw, reason, redeem, sign_in};
-
-/// What a caller is told when the database does not do as asked.
-fn assert_ask_again(status: &Status) {
-    assert_eq!((status.code(), reason(status).as_str()), (Code::Unavailable, "STORE_UNAVAILABLE"), "{status:?}");
-    let retry = status.get_error_details().retry_info().and_then(|info| info.retry_delay);
-    assert!(retry.is_some_and(|delay| delay > Duration::ZERO), "{status:?}");
-}
+use crate::support::{Process, Server, assert_ask_again, raw, redeem, sign_in};
 
 /// R-RT-03, R-RPC-01
 #[tokio::test]

@@ -2,14 +2,13 @@
 
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use sea_orm::ConnectionTrait;
 use symbolon::pb::auth::{GetSessionRequest, IntrospectTokenRequest};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::support::{MASTER_KEY, Process, raw, redeem, sign_in};
+use crate::support::{MASTER_KEY, Process, assert_says, raw, redeem, sentence, sign_in};
 
 const ISSUER: (&str, &str) = ("SYMBOLON_ISSUER", "http://localhost:8080");
 const KEYS: (&str, &str) = ("SYMBOLON_MASTER_KEYS", MASTER_KEY);
@@ -30,27 +29,10 @@ async fn developed() -> TempDir {
     dir
 }
 
-/// The sentence with which it refuses to start; it says nothing else.
-async fn sentence(mut command: Command) -> String {
-    let ended = tokio::time::timeout(Duration::from_secs(20), command.output()).await;
-    let output = ended.expect("it started, or hangs").unwrap();
-    let told = String::from_utf8(output.stderr).unwrap();
-    assert_eq!((output.status.code(), String::from_utf8_lossy(&output.stdout).as_ref()), (Some(1), ""), "{told}");
-    let sentences: Vec<_> = told.lines().filter(|line| !line.contains(" INFO ")).collect();
-    assert_eq!(sentences.len(), 1, "{told}");
-    sentences[0].strip_prefix("error: ").unwrap_or_else(|| panic!("{told}")).to_owned()
-}
-
 fn command(dir: &Path, subcommand: &str, env: &[(&str, &str)]) -> Command {
     let mut command = Process::command(dir);
     command.arg(subcommand).envs(env.iter().copied());
     command
-}
-
-fn assert_says(sentence: &str, parts: &[&str]) {
-    for part in parts {
-        assert!(sentence.contains(part), "{part:?} is missing in: {sentence}");
-    }
 }
 
 async fn execute(dir: &TempDir, sql: &str) {

@@ -33,12 +33,15 @@ pub(crate) struct Indoors {
 impl Indoors {
     /// Assembled as `dev` assembles it, on the database in `dir`.
     pub(crate) async fn open(dir: &Path, master_keys: &str, env: &[(&str, &str)]) -> Result<Self, LoadError> {
-        let mut env: BTreeMap<_, _> =
-            env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        env.insert("SYMBOLON_DATA_DIR".to_owned(), dir.display().to_string());
+        Self::on(&Url::Sqlite(dir.join("symbolon.db")), master_keys, env).await
+    }
+
+    /// The same on any database.
+    pub(crate) async fn on(url: &Url, master_keys: &str, env: &[(&str, &str)]) -> Result<Self, LoadError> {
+        let env: BTreeMap<_, _> = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let no_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
         let config = config::load(Profile::Dev, None, &env, no_file).unwrap().config;
-        let store = Store::open(&Url::Sqlite(dir.join("symbolon.db")), Missing::Create).await.unwrap();
+        let store = Store::open(url, Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
         let seed = OPENED.fetch_add(1, Ordering::Relaxed);

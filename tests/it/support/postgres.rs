@@ -98,6 +98,11 @@ impl Postgres {
         self.script = Self::run(self.dir.path(), self.port);
     }
 
+    /// Makes it follow a primary that there is none of, from its next start.
+    pub(crate) fn stand_by(&self) {
+        std::fs::write(self.dir.path().join("data/standby.signal"), "").unwrap();
+    }
+
     /// Stops every one of its processes where it stands: sockets stay open and nobody answers.
     pub(crate) fn freeze(&self) {
         self.signal("-STOP");
@@ -105,10 +110,6 @@ impl Postgres {
 
     pub(crate) fn thaw(&self) {
         self.signal("-CONT");
-    }
-
-    pub(crate) fn log(&self) -> PathBuf {
-        self.dir.path().join("log")
     }
 }
 

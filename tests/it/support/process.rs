@@ -10,6 +10,8 @@ use tokio::process::{Child, Command};
 use tokio::task::JoinHandle;
 use tonic::transport::Channel;
 
+use super::MASTER_KEY;
+
 /// `symbolon dev` or `serve` in a process of its own, on free ports. Killed when dropped.
 pub(crate) struct Process {
     child: Child,
@@ -55,6 +57,11 @@ impl Process {
         let mut command = Self::command(dir);
         command.arg("dev").envs(env.iter().copied());
         Self::start(command).await
+    }
+
+    /// Starts one of any number of servers on the database at `url`.
+    pub(crate) async fn replica(dir: &Path, url: &str) -> Self {
+        Self::dev(dir, &[("SYMBOLON_DATABASE_URL", url), ("SYMBOLON_MASTER_KEYS", MASTER_KEY)]).await
     }
 
     /// Starts what `command` says and waits until it serves.
