@@ -20,7 +20,7 @@ pub(super) enum Migrate {
 
 pub(super) async fn migrate(command: Migrate) -> Result<(), Failure> {
     match command {
-        Migrate::Up(configured) => up(configured).await,
+        Migrate::Up(configured) => Box::pin(up(configured)).await,
         Migrate::Status(configured) => status(configured).await,
         Migrate::Print(configured) => print(&sql(&data_dir::database(&config(&configured)?)?)),
     }
