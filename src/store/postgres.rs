@@ -102,25 +102,26 @@ fn sentence(error: &DbErr) -> String {
 
 /// What to do about an error that whoever runs the process can do something about; else nothing.
 pub(super) fn hint(error: &DbErr) -> &'static str {
-    let code = match error {
-        DbErr::Conn(RuntimeErr::SqlxError(cause))
-        | DbErr::Exec(RuntimeErr::SqlxError(cause))
-        | DbErr::Query(RuntimeErr::SqlxError(cause)) => cause.as_database_error().and_then(|cause| cause.code()),
-        _ => None,
-    };
-    match code.as_deref() {
-        // insufficient_privilege
-        Some("42501") => ": GRANT it to the user of SYMBOLON_DATABASE_URL, or name the tables' owner there",
-        _ => "",
+    // insufficient_privilege
+    if is(error, "42501") {
+        ": GRANT it to the user of SYMBOLON_DATABASE_URL, or name the tables' owner there"
+    } else {
+        ""
     }
 }
 
-/// Whether an error says that there is no such table (undefined_table).
+/// Whether an error says that there is no such table.
 pub(super) fn is_no_table(error: &DbErr) -> bool {
-    match error {
-        DbErr::Exec(RuntimeErr::SqlxError(cause)) | DbErr::Query(RuntimeErr::SqlxError(cause)) => {
-            cause.as_database_error().and_then(|cause| cause.code()).is_some_and(|code| code == "42P01")
-        }
-        _ => false,
-    }
+    // undefined_table
+    is(error, "42P01")
+}
+
+fn is(error: &DbErr, code: &str) -> bool {
+    let (DbErr::Conn(RuntimeErr::SqlxError(cause))
+    | DbErr::Exec(RuntimeErr::SqlxError(cause))
+    | DbErr::Query(RuntimeErr::SqlxError(cause))) = error
+    else {
+        return false;
+    };
+    cause.as_database_error().is_some_and(|refusal| refusal.code().is_some_and(|is| is == code))
 }

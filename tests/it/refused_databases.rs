@@ -32,7 +32,6 @@ async fn assert_refused(url: &str, commands: &[&[&str]], parts: &[&str]) {
     for words in commands {
         let begun = Instant::now();
         let sentence = sentence(command(dir.path(), url, words)).await;
-        println!("{}: {sentence}", words.join(" "));
         assert!(begun.elapsed() < DEADLINE, "{:?}", begun.elapsed());
         assert!(!sentence.contains(PASSWORD), "{sentence}");
         assert_says(&sentence, parts);
