@@ -13,7 +13,7 @@ use super::Error;
 use super::postgres::driver_error;
 
 /// How long one statement may take. Below the time a call may take, so that there is time for another try.
-const DEADLINE: Duration = Duration::from_millis(2500);
+pub(super) const DEADLINE: Duration = Duration::from_millis(2500);
 
 /// How often a deed is tried: with the pauses between, two seconds of quick refusals.
 const TRIES: u32 = 10;

@@ -69,7 +69,7 @@ impl Store {
             }
             Url::Postgres(address) => {
                 let server = |what| OpenError::Server { place: url.to_string(), what };
-                let connection = postgres::open(address).await.map_err(server)?;
+                let connection = Box::pin(postgres::open(address)).await.map_err(server)?;
                 postgres::check_primary(&connection.current()).await.map_err(server)?;
                 let connection = Arc::new(connection);
                 Ok(Self { url: url.clone(), writer: Arc::clone(&connection), readers: connection, _lock: None })

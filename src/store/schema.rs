@@ -52,7 +52,7 @@ impl Store {
         let server = |what| OpenError::Server { place: self.url.to_string(), what };
         let connection = Database::connect(postgres::unhurried(address));
         let connection = postgres::patiently(connection).await.map_err(server)?;
-        let taken = alone(&connection).await;
+        let taken = Box::pin(alone(&connection)).await;
         connection.close().await.map_err(OpenError::Schema)?;
         taken
     }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 
 use super::entity::{issue_request, session};
 use super::sqlite::immediate;
-use super::{Error, Store, row};
+use super::{Error, Store, connection, row};
 use crate::session::{Chain, Claims, Decision, Device, Revocation, Session, SessionId, decision};
 use crate::time::Timestamp;
 
@@ -67,18 +67,19 @@ impl Store {
             issue_request::Entity::insert(key).on_conflict(OnConflict::new().do_nothing().to_owned()).into_query();
         let id = (session.caller.clone(), session.subject.clone(), request.request_id);
         let before = self.writer.run(|connection| {
-            let (key, id) = (key.clone(), id.clone());
-            async move {
+            let (key, insert, id) = (key.clone(), insert.clone(), id.clone());
+            let store = async move {
                 let transaction = connection.begin_with_options(immediate()).await?;
                 if transaction.execute(&key).await?.rows_affected() == 1 {
-                    transaction.execute(insert).await?;
+                    transaction.execute(&insert).await?;
                     transaction.commit().await?;
                     return Ok(None);
                 }
                 let before = issue_request::Entity::find_by_id(id).one(&transaction).await?;
                 transaction.rollback().await?;
                 before.map(Some).ok_or(DbErr::RecordNotFound("issue_requests".to_owned()))
-            }
+            };
+            whole(store)
         });
         Ok(before.await?.map_or(Issued::Created, |before| Issued::Before {
             session_id: SessionId::from(before.session_id),
@@ -164,6 +165,17 @@ impl Store {
         let change = session::Entity::update_many().set(update).filter(stands);
         self.writer.execute_doubting(&change.into_query()).await
     }
+}
+
+/// Does a transaction in a task of its own, so that a caller who gives up does not stop it half-way: sqlx forgets a BEGIN
+/// that nobody waits for any more, and whatever used that connection next would never be committed.
+async fn whole<T: Send + 'static>(
+    transaction: impl Future<Output = Result<T, DbErr>> + Send + 'static,
+) -> Result<T, DbErr> {
+    // It outlives the deadline of whoever waits, who leaves its connections by then.
+    let task = tokio::spawn(tokio::time::timeout(connection::DEADLINE * 2, transaction));
+    let gone = |error: &dyn std::fmt::Display| DbErr::Custom(format!("a transaction did not end: {error}"));
+    task.await.map_err(|error| gone(&error))?.map_err(|error| gone(&error))?
 }
 
 /// A session that is neither revoked nor expired: [`Session::state`], as SQL.

@@ -66,7 +66,7 @@ async fn drop_everywhere(
     check: impl AsyncFn(&Indoors, &Session, &str, Option<Result<String, Error>>),
 ) {
     let dir = tempfile::tempdir().unwrap();
-    for indoors in each(&dir).await {
+    for indoors in Box::pin(each(&dir)).await {
         for later in LATER {
             let (mut dropped, mut answered) = (0, 0);
             for polls in 1..MOST_POLLS {
@@ -165,7 +165,7 @@ async fn a_detection_dropped_anywhere_ended_the_session_whole_or_not_at_all() {
 #[tokio::test]
 async fn a_sign_in_dropped_anywhere_is_made_once_by_its_retry() {
     let dir = tempfile::tempdir().unwrap();
-    for indoors in each(&dir).await {
+    for indoors in Box::pin(each(&dir)).await {
         for (round, later) in LATER.into_iter().enumerate() {
             let mut dropped = 0;
             for polls in 1..MOST_POLLS {
@@ -199,7 +199,7 @@ async fn a_sign_in_dropped_anywhere_is_made_once_by_its_retry() {
 #[tokio::test]
 async fn calls_dropped_by_the_hundred_leave_the_database_usable() {
     let dir = tempfile::tempdir().unwrap();
-    for indoors in &each(&dir).await {
+    for indoors in &Box::pin(each(&dir)).await {
         let issued = futures_util::future::join_all((0..20).map(|_| indoors.issue(subject("alice")))).await;
         let ids: Vec<_> = issued.into_iter().map(|granted| granted.unwrap().session.id).collect();
         for polls in 1..50 {

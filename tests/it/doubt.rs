@@ -10,9 +10,6 @@ use symbolon::store::Url;
 
 use crate::support::{Indoors, MASTER_KEY, Postgres, Proxy, presenting, subject};
 
-/// How an answer is lost.
-type Loss = fn(&Proxy);
-
 /// The service with nothing to lose: a client whose spent tokens are never answered again without being counted.
 async fn strict(proxy: &Proxy) -> Indoors {
     let url = Url::parse(proxy.url()).unwrap();
@@ -37,11 +34,14 @@ async fn assert_rotated_once(indoors: &Indoors, before: &Session) {
     assert!(now.decisions.is_empty() && now.state(indoors.service.now()) == State::Active);
 }
 
+/// Loses what comes next, one way or another.
+type Lose = fn(&Proxy);
+
 /// R-RT-15, R-RT-03
 #[tokio::test]
 async fn a_batch_in_doubt_gives_each_member_its_successor_and_counts_nothing() {
     let (proxy, indoors) = start().await;
-    let losses: [(&str, Loss); 2] =
+    let losses: [(&str, Lose); 2] =
         [("committed", |proxy| proxy.lose_answers(1)), ("never arrived", |proxy| proxy.lose_requests(1))];
     for (what, lose) in losses.into_iter().cycle().take(40) {
         let mut sessions = Vec::new();

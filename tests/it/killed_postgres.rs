@@ -114,5 +114,10 @@ async fn a_postgres_killed_under_load_loses_nothing_and_the_servers_go_on_by_the
         assert!(servers.iter_mut().all(Process::lives));
     }
     assert_eq!(load.left(), 0, "somebody was told something else than to ask again");
+    for server in &servers {
+        // Most callers are told nothing of it.
+        let left = String::from_utf8_lossy(&server.output()).matches("are of no use any more").count();
+        assert!(left >= rounds(), "it was not killed under load");
+    }
     assert!(load.slowest() < CAP, "{:?}", load.slowest());
 }

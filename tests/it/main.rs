@@ -2,7 +2,6 @@
 //! unless it is told to move. One file a behaviour.
 
 #![expect(clippy::unwrap_used, reason = "a test panics to fail")]
-#![expect(clippy::large_futures, reason = "a test is no hot path")]
 
 mod support;
 

@@ -115,14 +115,16 @@ impl Tabs<'_> {
 /// R-RT-01
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ten_pages_with_one_jar_over_two_servers_are_never_signed_out() {
-    /// Two seconds of life, at the pace of calls that take a few milliseconds.
-    const SPREAD: u64 = 100;
+    /// In milliseconds.
+    const SPREAD: u64 = 2000;
+    const BROWSERS: usize = 25;
     let replicas = Replicas::start().await;
     let (dice, stale) = (Dice::seeded(7), AtomicU64::new(0));
     let (mut together, mut apart) = (0, 0);
-    // Ten browsers at a time, each with a session a round.
-    for _ in 0..if soaking() { 100 } else { 10 } {
-        let browsers = (0..10).map(|browser| {
+    let rounds = if soaking() { 1000 } else { 100 };
+    // Many browsers at a time, each with a session of its own.
+    for _ in 0..rounds / BROWSERS {
+        let browsers = (0..BROWSERS).map(|browser| {
             let waits: Vec<_> = (0..10).map(|_| Duration::from_micros(dice.below(SPREAD * 1000))).collect();
             let (replicas, stale) = (&replicas, &stale);
             async move {

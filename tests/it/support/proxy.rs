@@ -87,7 +87,7 @@ async fn accept(listener: TcpListener, host: String, plan: Arc<Plan>) {
 /// Passes bytes on in both directions until one is to be lost; then both connections are closed.
 async fn connect(mut client: TcpStream, host: &str, plan: &Plan) -> std::io::Result<()> {
     let mut server = TcpStream::connect(host).await?;
-    let (mut asked, mut told) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    let (mut asked, mut told) = ([0; 4096], [0; 4096]);
     // What PostgreSQL has said since it was last ready.
     let mut answer = Vec::new();
     loop {
