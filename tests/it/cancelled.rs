@@ -6,6 +6,7 @@ use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, Statement};
 use symbolon::service::Error;
 use symbolon::service::issue::Issue;
 use symbolon::session::{DecisionKind, RevokeReason, Session, State};
@@ -219,6 +220,24 @@ async fn calls_dropped_by_the_hundred_leave_the_database_usable() {
             futures_util::future::join_all(calls).await;
         }
         indoors.service.store.check_writable().await.unwrap();
+    }
+}
+
+/// R-RT-03
+#[tokio::test]
+async fn a_sign_in_dropped_anywhere_leaves_no_transaction_open_on_a_server() {
+    let url = Postgres::shared().database().await;
+    let indoors = Indoors::on(&Url::parse(&url).unwrap(), MASTER_KEY, &[]).await.unwrap();
+    let operator = sea_orm::Database::connect(&url).await.unwrap();
+    let open = "SELECT count(*) FROM pg_stat_activity \
+                WHERE datname = current_database() AND state LIKE 'idle in transaction%'";
+    for polls in 1..60 {
+        let request = IssueRequest { request_id: Uuid::from_u128(polls as u128), digest: [1; 32] };
+        let _ = polled(polls, Duration::ZERO, indoors.issue(Issue { request: Some(request), ..subject("bob") })).await;
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        let count = Statement::from_string(operator.get_database_backend(), open);
+        let left: i64 = operator.query_one_raw(count).await.unwrap().unwrap().try_get_by_index(0).unwrap();
+        assert_eq!(left, 0, "what is written on that connection is never committed");
     }
 }
 
