@@ -42,6 +42,12 @@ impl Timestamp {
         Self(self.0.saturating_add(millis(duration)))
     }
 
+    /// This instant, `duration` earlier; not before 1970.
+    #[must_use]
+    pub fn before(self, duration: Duration) -> Self {
+        Self::from_millis(self.0.saturating_sub(millis(duration)))
+    }
+
     /// How long ago `earlier` was; zero if it is not earlier, as when another replica's clock runs a little ahead.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {

@@ -10,8 +10,8 @@ use crate::store::{Missing, Store};
 
 pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
     let loaded = from_process(Profile::Dev, configured.config.as_deref())?;
+    let metrics = start_telemetry(&loaded)?;
     let config = loaded.config;
-    let metrics = start_telemetry(&config, &loaded.warnings)?;
     let world = World::default();
 
     let listeners = Listeners::bind(&config).await?;

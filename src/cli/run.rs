@@ -1,6 +1,7 @@
 //! Running what was built: the listeners are bound already, and everything ends together, within a time.
 
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,7 +13,7 @@ use tokio::task::JoinSet;
 
 use super::Failure;
 use super::listen::{Reach, listen, port};
-use crate::config::Config;
+use crate::config::{Config, Loaded, Source};
 use crate::rpc::{self, Limits};
 use crate::service::Service;
 use crate::{ops, telemetry};
@@ -48,6 +49,9 @@ pub struct Running {
     stop: watch::Sender<bool>,
 }
 
+/// How often the database is swept.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+
 /// How long calls under way may take to finish once the end has been told: hyper can wait for ever for a client that
 /// neither speaks nor leaves.
 const DRAIN: Duration = Duration::from_secs(10);
@@ -72,6 +76,14 @@ impl Running {
             let (service, metrics, end) = (Arc::clone(&service), metrics.clone(), told(stopped.clone()));
             tasks.spawn(async move { ops::serve(listener, service, metrics, end).await.map_err(Failure::from) });
         }
+        let (sweeper, end) = (Arc::clone(&service), told(stopped));
+        tasks.spawn(async move {
+            let mut end = pin!(end);
+            while tokio::time::timeout(SWEEP_EVERY, &mut end).await.is_err() {
+                sweeper.sweep().await;
+            }
+            Ok(())
+        });
         Self { service, tasks, stop }
     }
 
@@ -112,11 +124,29 @@ async fn told(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
+/// Settings that are read and checked, and that no part of this version acts on yet.
+const NOT_YET: [&str; 5] = ["callers_file", "edge.", "gateway.", "grpc.tls_", "keys."];
+
 /// Starts telemetry and reports what is probably not meant.
-pub(super) fn start_telemetry(config: &Config, warnings: &[String]) -> Result<PrometheusHandle, Failure> {
-    telemetry::start_logging(&config.log).map_err(|error| format!("SYMBOLON_LOG: {error}"))?;
-    for warning in warnings {
+pub(super) fn start_telemetry(loaded: &Loaded) -> Result<PrometheusHandle, Failure> {
+    telemetry::start_logging(&loaded.config.log).map_err(|error| format!("SYMBOLON_LOG: {error}"))?;
+    for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
-    Ok(telemetry::start_metrics()?)
+    for setting in loaded.printed.iter().filter(|setting| setting.source != Source::Default) {
+        if NOT_YET.iter().any(|name| setting.path.starts_with(name)) {
+            tracing::warn!("{} is set, and this version does not act on it yet", setting.path);
+        }
+    }
+    let metrics = telemetry::start_metrics()?;
+    let upkeep = metrics.clone();
+    tokio::spawn(async move {
+        // Without it, samples would be kept until somebody asks for the figures.
+        let mut interval = tokio::time::interval(Duration::from_secs(5));
+        loop {
+            interval.tick().await;
+            upkeep.run_upkeep();
+        }
+    });
+    Ok(metrics)
 }

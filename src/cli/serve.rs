@@ -10,8 +10,8 @@ use crate::store::{Missing, Store};
 
 pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
     let loaded = from_process(Profile::Serve, configured.config.as_deref())?;
+    let metrics = start_telemetry(&loaded)?;
     let config = loaded.config;
-    let metrics = start_telemetry(&config, &loaded.warnings)?;
 
     let keys = held_keys(&config)?;
     let listeners = Listeners::bind(&config).await?;
@@ -20,7 +20,7 @@ pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
     if store.may_lose_commits().await == Some(true) {
         tracing::warn!(
             "the database does not replicate synchronously: a fail-over loses sign-ins and revocations that no rule \
-             can heal. Set synchronous_standby_names"
+             can heal. Set synchronous_standby_names, and leave synchronous_commit on"
         );
     }
     let service = assemble(&config, store, &keys, World::default()).await?;

@@ -80,7 +80,7 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
                 subject,
                 include_ended,
                 client_id: client,
-                page_size: 1000,
+                page_size: 100,
                 ..ListSessionsRequest::default()
             };
             list(server, request, output).await

@@ -56,33 +56,11 @@ impl fmt::Debug for DatabaseUrl {
 }
 
 impl fmt::Display for DatabaseUrl {
+    /// Only its scheme, unless it is a file's: a password may stand in more than one place of it, and be written wrong.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Some((scheme, rest)) = self.0.split_once("://").filter(|(scheme, _)| *scheme != "sqlite") else {
-            return f.write_str(&self.0);
-        };
-        // The last `@` ends the password even if somebody forgot to escape one, a `/` or a `?` inside it: rather hide
-        // too much than show its tail.
-        let (user, place) = rest.rsplit_once('@').map_or((None, rest), |(user, place)| (Some(user), place));
-        write!(f, "{scheme}://")?;
-        if let Some(user) = user {
-            match user.split_once(':') {
-                Some((name, _)) => write!(f, "{name}:{REDACTED}@")?,
-                None => write!(f, "{user}@")?,
-            }
+        match self.0.split_once(':').filter(|(scheme, _)| *scheme != "sqlite") {
+            Some((scheme, _)) => write!(f, "{scheme}://{REDACTED}"),
+            None => f.write_str(&self.0),
         }
-        let (place, query) = place.split_once('?').map_or((place, None), |(place, query)| (place, Some(query)));
-        f.write_str(place)?;
-        for (at, parameter) in query.into_iter().flat_map(|query| query.split('&')).enumerate() {
-            f.write_str(if at == 0 { "?" } else { "&" })?;
-            let name = parameter.split('=').next().unwrap_or_default();
-            // An escaped name could spell `password` too.
-            let plain = name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_' || b == b'-');
-            if plain && !name.contains("pass") {
-                f.write_str(parameter)?;
-            } else {
-                write!(f, "{name}={REDACTED}")?;
-            }
-        }
-        Ok(())
     }
 }

@@ -1,10 +1,13 @@
 //! The gRPC server and its limits: explicit ones, since tonic's defaults are none.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tonic::server::NamedService;
 use tonic::transport;
+use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server as reflection;
 
@@ -12,7 +15,7 @@ use crate::pb;
 use crate::pb::auth::auth_service_server::AuthServiceServer;
 use crate::rpc::auth::Auth;
 use crate::rpc::connection;
-use crate::service::Service;
+use crate::service::{Service, Store};
 
 /// What one server takes at the most.
 #[derive(Clone, Copy, Debug)]
@@ -74,6 +77,7 @@ pub struct Server {
 /// If the server cannot run at all; a failing connection is not an error.
 pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result<(), transport::Error> {
     let Server { service, listeners, limits, reflection } = server;
+    let store = service.store.clone();
     let auth = AuthServiceServer::new(Auth(service)).max_decoding_message_size(limits.message);
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter.set_serving::<AuthServiceServer<Auth>>().await;
@@ -89,7 +93,7 @@ pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result
         routes = routes.add_service(describe().build_v1().expect(DESCRIBED));
         routes = routes.add_service(describe().build_v1alpha().expect(DESCRIBED));
     }
-    let leave = leave(shutdown, health_reporter);
+    let leave = follow(store, shutdown, health_reporter);
     routes.serve_with_incoming_shutdown(connection::accept(listeners, limits.connections, limits.greeting), leave).await
 }
 
@@ -103,9 +107,21 @@ fn describe() -> reflection::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
 }
 
-/// Tells health checks that the end has come before the listeners close.
-async fn leave(shutdown: impl Future<Output = ()>, health: HealthReporter) {
-    shutdown.await;
-    health.set_not_serving::<AuthServiceServer<Auth>>().await;
-    health.set_service_status("", tonic_health::ServingStatus::NotServing).await;
+/// How often the database is asked whether it takes writes.
+const PULSE: Duration = Duration::from_secs(2);
+
+/// Has health checks follow the database, and tells them that the end has come before the listeners close.
+async fn follow(store: Store, shutdown: impl Future<Output = ()>, health: HealthReporter) {
+    let mut shutdown = pin!(shutdown);
+    while tokio::time::timeout(PULSE, &mut shutdown).await.is_err() {
+        let writable = tokio::time::timeout(PULSE, store.check_writable()).await;
+        tell(&health, matches!(writable, Ok(Ok(true)))).await;
+    }
+    tell(&health, false).await;
+}
+
+async fn tell(health: &HealthReporter, serving: bool) {
+    let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+    health.set_service_status("", status).await;
+    health.set_service_status(AuthServiceServer::<Auth>::NAME, status).await;
 }

@@ -27,7 +27,7 @@ use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::keys::Ring;
 use crate::session::Session;
-use crate::store::Store;
+pub use crate::store::Store;
 use crate::time::Timestamp;
 use crate::token::access::{AccessToken, AccessTokens};
 use crate::token::refresh::{RefreshToken, RefreshTokens};
@@ -59,6 +59,19 @@ impl Service {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// Deletes what nobody can ask for any more, in small portions.
+    pub async fn sweep(&self) {
+        /// So few that no refresh waits for them.
+        const PORTION: u64 = 500;
+        loop {
+            match self.store.sweep(self.now(), PORTION).await {
+                Ok(swept) if swept >= PORTION => tokio::task::yield_now().await,
+                Ok(_) => return,
+                Err(error) => return tracing::warn!(%error, "sweeping ended early"),
+            }
+        }
     }
 
     /// Finishes what is queued and closes the database.

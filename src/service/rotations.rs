@@ -149,7 +149,10 @@ impl Batch {
         let mut batch = Self::default();
         let mut places: HashMap<SessionId, usize> = HashMap::new();
         // Whoever has given up before the statement is built is left out.
-        for Waiting { turn, answer } in queued.filter(|waiting| !waiting.answer.is_closed()) {
+        let mut queued: Vec<_> = queued.filter(|waiting| !waiting.answer.is_closed()).collect();
+        // In one order everywhere, so that the batches of two replicas do not wait for each other.
+        queued.sort_by_key(|waiting| waiting.turn.session_id);
+        for Waiting { turn, answer } in queued {
             match places.get(&turn.session_id) {
                 None => {
                     places.insert(turn.session_id, batch.turns.len());

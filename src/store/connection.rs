@@ -12,8 +12,9 @@ use sea_orm::{
 use super::Error;
 use super::postgres::driver_error;
 
-/// How long one statement may take. Below the time a call may take, so that there is time for another try.
-pub(super) const DEADLINE: Duration = Duration::from_millis(2500);
+/// How long one statement may take, the wait for a connection included. Below the time a call may take, so that there is
+/// time for another try; above what pool and server allow together, so that passing it means that nobody answers.
+pub(super) const DEADLINE: Duration = Duration::from_millis(3000);
 
 /// How often a deed is tried: with the pauses between, two seconds of quick refusals.
 const TRIES: u32 = 10;
@@ -31,6 +32,8 @@ pub(super) struct Connection {
 enum Trouble {
     /// Others were in the way: ask again.
     Contention,
+    /// No connection could be had: nothing was asked.
+    Waiting,
     /// The server is not the one it was, or gone: ask another connection.
     Connection,
     /// Asking again would not help.
@@ -143,7 +146,7 @@ fn trouble(error: &DbErr) -> Trouble {
     let Some(cause) = driver_error(error) else {
         // Every connection is in use, or none can be had yet.
         let waiting = matches!(error, DbErr::ConnectionAcquire(_));
-        return if waiting { Trouble::Contention } else { Trouble::Final };
+        return if waiting { Trouble::Waiting } else { Trouble::Final };
     };
     match cause {
         sqlx::Error::Database(cause) => cause.code().map_or(Trouble::Final, |code| sqlstate(&code)),
@@ -152,7 +155,7 @@ fn trouble(error: &DbErr) -> Trouble {
         | sqlx::Error::Protocol(_)
         | sqlx::Error::PoolClosed
         | sqlx::Error::WorkerCrashed => Trouble::Connection,
-        sqlx::Error::PoolTimedOut => Trouble::Contention,
+        sqlx::Error::PoolTimedOut => Trouble::Waiting,
         _ => Trouble::Final,
     }
 }
@@ -163,15 +166,17 @@ fn sqlstate(code: &str) -> Trouble {
         "40001", // serialization_failure
         "40P01", // deadlock_detected
     ];
-    const CONNECTION: [&str; 5] = [
+    const CONNECTION: [&str; 4] = [
         "25006", // read_only_sql_transaction: a demoted primary answers it for ever on a kept connection
         "57P01", // admin_shutdown
         "57P02", // crash_shutdown
         "57P03", // cannot_connect_now
-        "53300", // too_many_connections
     ];
     if CONTENTION.contains(&code) {
         Trouble::Contention
+    } else if code == "53300" {
+        // too_many_connections: those we have are good.
+        Trouble::Waiting
     } else if CONNECTION.contains(&code) || (code.len() == 5 && code.starts_with("08")) {
         // 08: connection_exception
         Trouble::Connection

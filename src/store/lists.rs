@@ -1,6 +1,6 @@
 //! The deeds done to the sessions of a subject.
 
-use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::entity::session;
 use super::sessions::live;
@@ -70,6 +70,23 @@ impl Store {
         if let Some(except) = except {
             query = query.filter(session::Column::Id.ne(except.uuid()));
         }
-        self.writer.execute(&query.into_query()).await
+        let (ended, doubt) = self.writer.execute_doubting(&query.into_query()).await?;
+        if doubt { self.count_ended_by(selection, revocation).await } else { Ok(ended) }
+    }
+
+    /// How many sessions were ended by this very deed, some perhaps by a try whose answer was lost.
+    async fn count_ended_by(&self, selection: Selection<'_>, revocation: &Revocation) -> Result<u64, Error> {
+        use session::Column as C;
+        let ended = session::Entity::find()
+            .filter(selection.condition())
+            .filter(C::RevokedAt.eq(revocation.at.millis()))
+            .filter(C::RevokedBy.eq(&revocation.by))
+            .filter(C::RevokeReason.eq(revocation.reason.name()));
+        self.readers
+            .run(|connection| {
+                let ended = ended.clone();
+                async move { ended.count(connection.as_ref()).await }
+            })
+            .await
     }
 }

@@ -14,6 +14,7 @@ mod row;
 mod schema;
 mod sessions;
 mod sqlite;
+mod sweep;
 mod url;
 
 use std::sync::Arc;

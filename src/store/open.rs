@@ -20,7 +20,9 @@ pub enum Missing {
 /// Why the database cannot be used: a sentence for whoever starts the process, with what to do.
 #[derive(Debug, Error)]
 pub enum OpenError {
-    #[error("the database URL is none: expected sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE")]
+    #[error(
+        "SYMBOLON_DATABASE_URL cannot be read: expected sqlite:PATH or postgres://USER:PASSWORD@HOST/DATABASE, with / ? @ and # in the password escaped"
+    )]
     Url,
     #[error("there is no database at {}: make it with `symbolon migrate up`", .0.display())]
     NotFound(PathBuf),
@@ -57,8 +59,11 @@ impl Store {
                 if missing == Missing::Refuse && !path.exists() {
                     return Err(OpenError::NotFound(path.clone()));
                 }
+                let unreachable = |cause| OpenError::File { path: path.clone(), cause };
+                sqlite::make(path).map_err(unreachable)?;
+                // However it is called: a link to the file is the file.
+                let path = &path.canonicalize().map_err(unreachable)?;
                 let lock = sqlite::lock(path)?;
-                sqlite::make(path).map_err(|cause| OpenError::File { path: path.clone(), cause })?;
                 let unusable = |cause| OpenError::Unusable { path: path.clone(), cause };
                 let writer = Connection::open(sqlite::writer(path)).await.map_err(unusable)?;
                 let writable = sqlite::write_nothing(&writer.current()).await;
@@ -92,9 +97,13 @@ impl Store {
             return Some(false);
         }
         let connection = self.readers.current();
-        let show = Statement::from_string(DbBackend::Postgres, "SHOW synchronous_standby_names");
-        let row = connection.query_one_raw(show).await.ok()??;
-        row.try_get_by_index::<String>(0).ok().map(|names| names.is_empty())
+        let show = async |setting: &str| {
+            let show = Statement::from_string(DbBackend::Postgres, format!("SHOW {setting}"));
+            connection.query_one_raw(show).await.ok()??.try_get_by_index::<String>(0).ok()
+        };
+        let standbys = show("synchronous_standby_names").await?;
+        let commit = show("synchronous_commit").await?;
+        Some(standbys.is_empty() || matches!(commit.as_str(), "off" | "local"))
     }
 
     /// Waits for what is under way and closes the database, so that nothing is left in its log.

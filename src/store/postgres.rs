@@ -14,7 +14,7 @@ use super::connection::Connection;
 const CONNECTIONS: u32 = 16;
 
 /// How long a statement waits for a connection.
-const PATIENCE: Duration = Duration::from_secs(2);
+const PATIENCE: Duration = Duration::from_millis(800);
 
 /// How long the server lets a statement run: it gives up before we do, so that a slow statement costs a statement and
 /// not a connection.
@@ -83,7 +83,7 @@ pub(super) async fn is_writable(connection: &DatabaseConnection) -> Result<bool,
 }
 
 fn sentence(error: &DbErr) -> String {
-    let Some(cause) = driver_error(error) else { return format!("cannot be used: {error}") };
+    let Some(cause) = driver_error(error) else { return "cannot be used".to_owned() };
     let sqlx::Error::Database(refusal) = cause else {
         return format!("cannot be reached: {cause}. Check host and port of SYMBOLON_DATABASE_URL");
     };

@@ -41,7 +41,9 @@ impl Store {
             let statement = statement.clone();
             async move { Model::find_by_statement(statement).all(connection.as_ref()).await }
         });
-        rows.await?.into_iter().map(row::session).collect()
+        // A row that cannot be is its own session's trouble, not that of the others in the batch.
+        let sessions = rows.await?.into_iter().map(row::session);
+        Ok(sessions.filter_map(|session| session.inspect_err(|error| tracing::error!(%error)).ok()).collect())
     }
 }
 

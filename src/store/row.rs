@@ -182,6 +182,8 @@ pub(super) fn decisions_text(decisions: &[Decision]) -> String {
     serde_json::to_string(&remembered.collect::<Vec<_>>()).expect("cannot fail: plain members are JSON")
 }
 
+/// A kind that this version does not know was written by a newer one: history that is left out, not a reason to know
+/// nothing of the session.
 fn decisions(text: &str) -> Option<Vec<Decision>> {
     let remembered: Vec<Remembered> = serde_json::from_str(text).ok()?;
     let decision = |one: Remembered| {
@@ -194,5 +196,5 @@ fn decisions(text: &str) -> Option<Vec<Decision>> {
             device: Device { user_agent: one.user_agent, ip_address: one.ip_address, label: one.label },
         })
     };
-    remembered.into_iter().map(decision).collect()
+    Some(remembered.into_iter().filter_map(decision).collect())
 }

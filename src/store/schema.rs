@@ -20,14 +20,21 @@ impl Url {
     /// What the steps do to such a database: name and SQL statements of each.
     #[must_use]
     pub fn print_migrations(&self) -> Vec<(String, Vec<String>)> {
-        match self {
-            Self::Sqlite(_) => symbolon_migrations::print(DbBackend::Sqlite),
-            Self::Postgres(_) => {
-                let optional = symbolon_migrations::storage_parameters().map(str::to_owned).to_vec();
-                let optional = ("storage parameters, which may be refused".to_owned(), optional);
-                symbolon_migrations::print(DbBackend::Postgres).into_iter().chain([optional]).collect()
-            }
-        }
+        let backend = if matches!(self, Self::Sqlite(_)) { DbBackend::Sqlite } else { DbBackend::Postgres };
+        let steps = symbolon_migrations::print(backend);
+        // What tells that they were taken, for whoever takes them by hand.
+        let mut taken = vec![
+            "CREATE TABLE IF NOT EXISTS seaql_migrations (version varchar NOT NULL PRIMARY KEY, applied_at bigint NOT NULL)"
+                .to_owned(),
+        ];
+        let note = |(name, _): &(String, _)| {
+            format!("INSERT INTO seaql_migrations (version, applied_at) VALUES ('{name}', 0) ON CONFLICT DO NOTHING")
+        };
+        taken.extend(steps.iter().map(note));
+        let optional = symbolon_migrations::storage_parameters().map(str::to_owned).to_vec();
+        let optional = ("storage parameters, which may be refused".to_owned(), optional);
+        let optional = (backend == DbBackend::Postgres).then_some(optional);
+        steps.into_iter().chain([("the steps were taken".to_owned(), taken)]).chain(optional).collect()
     }
 }
 

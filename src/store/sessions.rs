@@ -111,7 +111,10 @@ impl Store {
     pub async fn condemn(&self, seen: &Session, revocation: &Revocation, decision: Decision) -> Result<bool, Error> {
         let mut update = session::ActiveModel::default();
         row::set_revocation(&mut update, revocation);
-        Ok(self.change(seen, update, Some(decision)).await?.0 == 1)
+        match self.change(seen, update, Some(decision)).await? {
+            (0, true) => self.was_ended_by(seen.id, revocation).await,
+            (ended, _) => Ok(ended == 1),
+        }
     }
 
     /// Replaces what a caller may change after sign-in, if the session is live and stands where `seen` stood.
@@ -140,11 +143,21 @@ impl Store {
             .set(update)
             .filter(session::Column::Id.eq(id.uuid()))
             .filter(live(revocation.at));
-        Ok(self.writer.execute(&end.into_query()).await? == 1)
+        match self.writer.execute_doubting(&end.into_query()).await? {
+            (0, true) => self.was_ended_by(id, revocation).await,
+            (ended, _) => Ok(ended == 1),
+        }
     }
 
-    /// The compare-and-swap behind every verdict that writes. A decision goes behind those that `seen` had, so those
-    /// are part of the comparison. Answers how many rows it changed, and whether an earlier try may have done so.
+    /// Whether the session was ended by this very deed, whose answer was lost.
+    async fn was_ended_by(&self, id: SessionId, revocation: &Revocation) -> Result<bool, Error> {
+        let session = self.session(id).await?;
+        Ok(session.is_some_and(|session| session.revocation.as_ref() == Some(revocation)))
+    }
+
+    /// The compare-and-swap behind every verdict that writes. A decision goes behind those that `seen` had; they are
+    /// history, and no part of the comparison: how a version writes them must never keep another from ending a session.
+    /// Answers how many rows it changed, and whether an earlier try may have done so.
     async fn change(
         &self,
         seen: &Session,
@@ -152,14 +165,13 @@ impl Store {
         decision: Option<Decision>,
     ) -> Result<(u64, bool), Error> {
         use session::Column as C;
-        let mut stands = Condition::all()
+        let stands = Condition::all()
             .add(C::Id.eq(seen.id.uuid()))
             .add(C::Generation.eq(seen.chain.generation))
             .add(C::RecoveredGeneration.eq(seen.chain.recovered_generation))
             .add(C::RecoveryStreak.eq(seen.chain.recovery_streak))
             .add(C::RevokedAt.is_null());
         if let Some(decision) = decision {
-            stands = stands.add(C::Decisions.eq(row::decisions_text(&seen.decisions)));
             update.decisions = Set(row::decisions_text(&decision::remember(&seen.decisions, decision)));
         }
         let change = session::Entity::update_many().set(update).filter(stands);

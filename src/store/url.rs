@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
+use sea_orm::sqlx::postgres::PgConnectOptions;
+
 use super::OpenError;
 
 /// Where the database is.
@@ -18,7 +20,9 @@ impl Url {
     /// Reads `sqlite:PATH`, `sqlite://PATH` or `postgres://…`.
     pub fn parse(text: &str) -> Result<Self, OpenError> {
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            return Ok(Self::Postgres(text.to_owned()));
+            // What is wrong with it is not told: the sentence would quote it.
+            let understood = text.parse::<PgConnectOptions>().is_ok();
+            return if understood { Ok(Self::Postgres(text.to_owned())) } else { Err(OpenError::Url) };
         }
         let path = text.strip_prefix("sqlite://").or_else(|| text.strip_prefix("sqlite:")).unwrap_or_default();
         if path.is_empty() || path.starts_with(':') || path.contains('?') {
@@ -29,14 +33,39 @@ impl Url {
 }
 
 impl fmt::Display for Url {
-    /// Without what comes before the host: it may hold a password.
+    /// What was understood of it, rebuilt from its parts: never the text itself, which may hold a password anywhere.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(path) => write!(f, "sqlite:{}", path.display()),
-            Self::Postgres(url) => {
-                let place = url.rsplit_once('@').or_else(|| url.split_once("://")).map_or("", |(_, place)| place);
-                write!(f, "postgres://{}", place.split('?').next().unwrap_or_default())
-            }
+            Self::Postgres(url) => match url.parse::<PgConnectOptions>() {
+                Ok(options) => {
+                    let database = options.get_database().unwrap_or_default();
+                    write!(f, "postgres://{}:{}/{database}", options.get_host(), options.get_port())
+                }
+                Err(_) => f.write_str("postgres://…"),
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_password_is_shown_wherever_it_stands_and_however_it_is_written() {
+        for (text, shown) in [
+            ("postgres://ada:canary@db:6432/x", "postgres://db:6432/x"),
+            ("postgres://db/x?user=ada&password=hun@canary", "postgres://db:5432/x"),
+            ("postgres://ada:can%2Fary@db/x?sslmode=require", "postgres://db:5432/x"),
+        ] {
+            assert_eq!(Url::parse(text).unwrap().to_string(), shown);
+        }
+        for broken in ["postgres://ada:can/ary@db:1/x", "postgres://ada:canary@db:port/x", "sqlite:", "sqlite::memory:"]
+        {
+            let refused = Url::parse(broken).map(|_| ()).unwrap_err().to_string();
+            assert!(!refused.contains("can") || refused.contains("cannot be read"), "{refused}");
+            assert!(!refused.contains("canary") && !refused.contains("ary@"), "{refused}");
         }
     }
 }

@@ -8,6 +8,7 @@ mod rows;
 mod schema;
 mod sessions;
 mod swaps;
+mod sweeping;
 
 use std::time::Duration;
 

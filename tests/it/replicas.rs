@@ -62,7 +62,7 @@ async fn fifty_parallel_refreshes_over_two_servers_get_one_successor_and_rotate_
     let replicas = Replicas::start().await;
     let issued = replicas.issue(0).await;
     let mut token = refresh_token(&issued);
-    let rounds = if soaking() { 100 } else { 20 };
+    let rounds = 100;
     for round in 1..=rounds {
         let calls = (0..50).map(|turn| {
             let (mut client, request) = (replicas.client(turn), redeem(&token));

@@ -6,7 +6,7 @@ use super::lists::{listed, of};
 use super::{at, bare};
 use crate::support::{Database, Dice};
 
-fn request(id: u128, digest: u8) -> IssueRequest {
+pub(super) fn request(id: u128, digest: u8) -> IssueRequest {
     IssueRequest { request_id: Uuid::from_u128(id), digest: [digest; 32] }
 }
 

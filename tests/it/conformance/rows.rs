@@ -31,7 +31,6 @@ async fn a_session_row_that_cannot_be_is_an_error_that_names_it_and_never_a_sess
         ("claims", "claims = 'null'"),
         ("decisions", "decisions = '{}'"),
         ("decisions", "decisions = '[{}]'"),
-        ("decisions", "decisions = replace(decisions, 'recovered', 'guessed')"),
         ("decisions", "decisions = replace(decisions, '\"presented\":3', '\"presented\":-3')"),
     ];
     for database in &Database::each().await {
