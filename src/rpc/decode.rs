@@ -90,10 +90,7 @@ pub(super) fn revoke(message: pb::RevokeSessionRequest) -> Result<Revoke, Failur
     };
     let subject = (!message.subject.is_empty()).then(|| fields.subject("subject", message.subject));
     let reason = reason(&mut fields, message.reason);
-    fields.done((target, subject, reason)).and_then(|(target, subject, reason)| {
-        let target = target.ok_or(Failure::FieldsInvalid(Vec::new()))?;
-        Ok((target, subject, reason))
-    })
+    Ok((fields.done_with(target)?, subject, reason))
 }
 
 /// Whose sessions to end.
@@ -146,7 +143,7 @@ pub(super) fn list(message: pb::ListSessionsRequest) -> Result<List, Failure> {
 pub(super) fn required_session_id(id: &str) -> Result<SessionId, Failure> {
     let mut fields = Fields::default();
     let id = session_id(&mut fields, "session_id", id);
-    fields.done(id)?.ok_or(Failure::FieldsInvalid(Vec::new()))
+    fields.done_with(id)
 }
 
 pub(super) fn update(message: pb::UpdateSessionRequest) -> Result<(SessionId, Update), Failure> {
@@ -156,8 +153,7 @@ pub(super) fn update(message: pb::UpdateSessionRequest) -> Result<(SessionId, Up
         claims: message.claims.map(|claims| claims::read(&mut fields, "claims", claims)),
         label: message.label.map(|label| fields.label("label", label)),
     };
-    let (id, update) = fields.done((id, update))?;
-    Ok((id.ok_or(Failure::FieldsInvalid(Vec::new()))?, update))
+    Ok((fields.done_with(id)?, update))
 }
 
 fn device(fields: &mut Fields, message: Option<pb::Device>) -> Device {

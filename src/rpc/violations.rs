@@ -36,6 +36,11 @@ impl Fields {
         if self.0.is_empty() { Ok(value) } else { Err(Failure::FieldsInvalid(self.0)) }
     }
 
+    /// The value that was required, if nothing was wrong: without it something was.
+    pub(super) fn done_with<T>(self, required: Option<T>) -> Result<T, Failure> {
+        required.filter(|_| self.0.is_empty()).ok_or(Failure::FieldsInvalid(self.0))
+    }
+
     /// Who the tokens are about: spaces are allowed, an account may be named so.
     pub(super) fn subject(&mut self, field: &str, text: String) -> String {
         if !is_text(&text, |byte| matches!(byte, b' '..=b'~')) {

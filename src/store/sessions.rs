@@ -179,8 +179,8 @@ impl Store {
     }
 }
 
-/// Does a transaction in a task of its own, so that a caller who gives up does not stop it half-way: sqlx forgets a BEGIN
-/// that nobody waits for any more, and whatever used that connection next would never be committed.
+/// Does a transaction in a task of its own, so that a caller who gives up does not stop it half-way: on PostgreSQL sqlx
+/// forgets a BEGIN that nobody waits for any more, and whatever used that connection next would never be committed.
 async fn whole<T: Send + 'static>(
     transaction: impl Future<Output = Result<T, DbErr>> + Send + 'static,
 ) -> Result<T, DbErr> {

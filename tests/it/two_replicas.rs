@@ -55,7 +55,7 @@ fn run(dir: &Path, postgres: &Postgres, ports: &[(String, String)]) -> Child {
         .env("PGUSER", "postgres")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .as_shell(&format!("{script}\necho begun; read -r; kill $(jobs -p); wait"))
+        .as_shell(&format!("{script}\necho begun; read -r || true; kill $(jobs -p) || true; wait"))
 }
 
 trait AsShell {
