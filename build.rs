@@ -5,7 +5,8 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
 
-const FILES: [&str; 2] = ["symbolon/auth/v1/auth_service.proto", "symbolon/auth/v1/error_reason.proto"];
+const FILES: [&str; 3] =
+    ["symbolon/auth/v1/auth_service.proto", "symbolon/auth/v1/error_reason.proto", "symbolon/auth/v1/permission.proto"];
 
 /// Messages that carry a secret: `src/pb.rs` gives them a `Debug` that does not show it.
 const SECRET: [&str; 4] = [

@@ -42,13 +42,14 @@ async fn serve(url: &str, batching: &str) {
     store.migrate().await.unwrap();
     let world = World::default();
     let keys = MasterKeys::parse(MASTER_KEY).unwrap();
-    let mut service = assemble(&config, store.clone(), &keys, world.clone()).await.unwrap();
+    let mut service = assemble(&config, store.clone(), &keys, Profile::Dev, world.clone()).await.unwrap();
     if batching == "one by one" {
-        service.rotations = Rotations::start(store, Arc::clone(&world.clock), &service.clients, Batching::NONE);
+        service.rotations =
+            Rotations::start(store, Arc::clone(&world.clock), Arc::clone(&service.clients), Batching::NONE);
     }
     println!("{}", listeners.grpc_port().unwrap());
     let metrics = PrometheusBuilder::new().build_recorder().handle();
-    let running = Running::start(service, listeners, &metrics, false);
+    let running = Running::start(service, listeners, &metrics, false).unwrap();
     tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await.unwrap();
     running.stop().await;
 }

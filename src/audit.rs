@@ -89,10 +89,22 @@ impl Audit {
             subject = session.subject, client_id = session.client_id);
     }
 
-    /// A caller was refused what it asked for, of this session if there was one.
+    /// A caller was refused what it asked for, of this session if there was one. `field` is the field of the request
+    /// that asks for too much, or the permission that is missing.
     pub fn denied(&self, caller: &str, method: &str, field: &str, session: Option<&Session>) {
-        counter!("symbolon_denied_total").increment(1);
-        tracing::info!(target: TARGET, event = "denied", caller, method, field,
+        counter!("symbolon_denied_total", "dry_run" => "false").increment(1);
+        self.told_of_refusal("denied", caller, method, field, session);
+    }
+
+    /// The same of a caller in a dry run, who was not refused.
+    pub fn would_be_denied(&self, caller: &str, method: &str, field: &str, session: Option<&Session>) {
+        counter!("symbolon_denied_total", "dry_run" => "true").increment(1);
+        self.told_of_refusal("would_be_denied", caller, method, field, session);
+    }
+
+    #[expect(clippy::unused_self, reason = "every event is told by the one who tells events")]
+    fn told_of_refusal(&self, event: &str, caller: &str, method: &str, field: &str, session: Option<&Session>) {
+        tracing::info!(target: TARGET, event, caller, method, field,
             session_id = session.map(|session| display(session.id)),
             subject = session.map(|session| session.subject.as_str()),
             client_id = session.map(|session| session.client_id.as_str()));

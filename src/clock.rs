@@ -1,8 +1,9 @@
 //! Where "now" comes from. The clock is read once a request and the instant passed on as a value, so that a decision
 //! sees one time and a test can freeze it.
 
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use crate::time::Timestamp;
 
@@ -10,6 +11,9 @@ use crate::time::Timestamp;
 pub trait Clock: Send + Sync {
     /// This instant, cut to milliseconds.
     fn now(&self) -> Timestamp;
+
+    /// How long it has run. Unlike [`Self::now`] nobody sets it back: for waiting, never for what is stored.
+    fn uptime(&self) -> Duration;
 }
 
 /// The machine's own clock.
@@ -22,33 +26,48 @@ impl Clock for SystemClock {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         Timestamp::from_millis(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
     }
+
+    fn uptime(&self) -> Duration {
+        STARTED.elapsed()
+    }
 }
+
+#[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
+static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
 /// A clock that stands still until it is told to move: for tests and demonstrations.
 #[derive(Debug)]
-pub struct ManualClock(AtomicI64);
+pub struct ManualClock {
+    now: AtomicI64,
+    uptime: AtomicU64,
+}
 
 impl ManualClock {
     /// A clock that stands at `now`.
     #[must_use]
     pub fn at(now: Timestamp) -> Self {
-        Self(AtomicI64::new(now.millis()))
+        Self { now: AtomicI64::new(now.millis()), uptime: AtomicU64::new(0) }
     }
 
     /// Moves it forward.
     pub fn advance(&self, by: Duration) {
         let by = i64::try_from(by.as_millis()).unwrap_or(i64::MAX);
-        self.0.fetch_add(by, Ordering::SeqCst);
+        self.now.fetch_add(by, Ordering::SeqCst);
+        self.uptime.fetch_add(by.unsigned_abs(), Ordering::SeqCst);
     }
 
-    /// Sets it, backwards too.
+    /// Sets the time, backwards too; how long the clock has run stays as it is.
     pub fn set(&self, now: Timestamp) {
-        self.0.store(now.millis(), Ordering::SeqCst);
+        self.now.store(now.millis(), Ordering::SeqCst);
     }
 }
 
 impl Clock for ManualClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::SeqCst))
+        Timestamp::from_millis(self.now.load(Ordering::SeqCst))
+    }
+
+    fn uptime(&self) -> Duration {
+        Duration::from_millis(self.uptime.load(Ordering::SeqCst))
     }
 }

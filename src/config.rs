@@ -4,16 +4,19 @@
 //!
 //! The map: `settings` is the one table of all settings, and everything else follows from it. `source` finds a setting
 //! in file and environment, `value` knows the forms a value can have, `resolve` says which value holds, `build` brings
-//! them together, `clients` reads the clients file, `print` shows the result.
+//! them together, `clients` and `callers` read the two files of what is declared, `print` shows the result.
 
 use std::collections::BTreeMap;
 use std::io;
+use std::num::NonZeroU32;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 mod build;
+mod callers;
 mod client;
 mod clients;
+mod declared;
 mod fault;
 mod form;
 mod print;
@@ -27,8 +30,9 @@ mod value;
 #[cfg(test)]
 mod tests;
 
+pub use callers::{Caller, Callers, EDGE, PERMISSIONS};
 pub use client::{Client, ClientDefaults};
-pub use clients::{Clients, read as read_clients};
+pub use clients::Clients;
 pub use fault::{Fault, Faults, Source};
 pub use print::{PrintedSetting, markdown_table};
 pub use secret::{DatabaseUrl, Secret};
@@ -63,18 +67,45 @@ pub struct Config {
     pub master_keys: Option<Secret>,
     /// Master keys whose tokens are over for good.
     pub retired_master_key_ids: Vec<u8>,
-    /// Who signs in and for how long, by name. Never empty.
-    pub clients: Clients,
-    /// Where `clients` came from, to be read again with [`read_clients`] when it changes.
-    pub clients_file: Option<PathBuf>,
-    /// What a client has that says nothing else.
-    pub client_defaults: ClientDefaults,
-    /// TOML of callers.
-    pub callers_file: Option<PathBuf>,
+    /// Clients and callers as they are declared now.
+    pub declared: Declared,
+    /// Where they are declared, to be read again with [`Declarations::read`] when that changes.
+    pub declarations: Declarations,
+    /// How often the same one may ask.
+    pub limits: Limits,
     /// Signing keys.
     pub keys: Keys,
     /// A `tracing` filter.
     pub log: String,
+}
+
+/// What the clients and the callers file declare.
+#[derive(Clone, Debug, Default)]
+pub struct Declared {
+    /// Who signs in and for how long, by name. Never empty.
+    pub clients: Clients,
+    /// Who may call, by name.
+    pub callers: Callers,
+}
+
+/// Where clients and callers are declared.
+#[derive(Clone, Debug)]
+pub struct Declarations {
+    /// TOML of clients. `None`: the one client `web`.
+    pub clients_file: Option<PathBuf>,
+    /// TOML of callers. `None`: nobody is declared.
+    pub callers_file: Option<PathBuf>,
+    /// What a client has that says nothing else.
+    pub client_defaults: ClientDefaults,
+}
+
+/// How often the same one may ask, a second; ten times as often at once.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// Rotations of one session.
+    pub rotations: NonZeroU32,
+    /// Sign-ins by one caller.
+    pub issues: NonZeroU32,
 }
 
 /// The gRPC listener.

@@ -26,10 +26,10 @@ pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
     };
     let store = Store::open(&url, Missing::Create).await?;
     let taken = store.migrate().await?;
-    let service = assemble(&config, store, &keys, world).await?;
+    let service = assemble(&config, store, &keys, Profile::Dev, world).await?;
 
     let banner = banner(&config, &listeners, &url.to_string(), taken.len(), &keys_are)?;
-    let running = Running::start(service, listeners, &metrics, config.grpc.reflection);
+    let running = Running::start(service, listeners, &metrics, config.grpc.reflection)?;
     print(&banner)?;
     running.until_told().await
 }
@@ -45,7 +45,7 @@ fn banner(config: &Config, listeners: &Listeners, url: &str, steps: usize, keys:
     writeln!(text, "  issuer       {}", config.issuer)?;
     writeln!(text, "  database     {url}{migrated}")?;
     writeln!(text, "  master keys  {keys}")?;
-    writeln!(text, "  clients      {}", config.clients.keys().cloned().collect::<Vec<_>>().join(", "))?;
+    writeln!(text, "  clients      {}", config.declared.clients.keys().cloned().collect::<Vec<_>>().join(", "))?;
     writeln!(text)?;
     writeln!(text, "Try it:")?;
     writeln!(text)?;

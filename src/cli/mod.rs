@@ -1,6 +1,7 @@
 //! The composition root: the only place that builds things. One file a subcommand; nothing looks at it.
 
 mod assemble;
+mod caller;
 mod configuration;
 mod data_dir;
 mod dev;
@@ -43,6 +44,9 @@ enum Command {
     /// Looks at sessions and ends them, through a running service
     #[command(subcommand)]
     Sessions(sessions::Sessions),
+    /// Declares who may call
+    #[command(subcommand)]
+    Caller(caller::Command),
     /// Looks at a token
     #[command(subcommand)]
     Token(token::Token),
@@ -74,6 +78,7 @@ pub fn main() -> ExitCode {
         Command::Serve(configured) => block_on(serve::serve(configured)),
         Command::Migrate(migrate) => block_on(migrate::migrate(migrate)),
         Command::Sessions(sessions) => block_on(sessions::sessions(sessions)),
+        Command::Caller(command) => caller::caller(command),
         Command::Token(token) => token::token(token),
         Command::Config(configuration) => configuration::configuration(configuration),
     };

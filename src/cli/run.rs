@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use super::Failure;
 use super::listen::{Reach, listen, port};
 use crate::config::{Config, Loaded, Source};
+use crate::rpc::methods::Methods;
 use crate::rpc::{self, Limits};
 use crate::service::Service;
 use crate::{ops, telemetry};
@@ -58,14 +59,20 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 impl Running {
     /// Begins to serve.
-    #[must_use]
-    pub fn start(service: Service, listeners: Listeners, metrics: &PrometheusHandle, reflection: bool) -> Self {
+    pub fn start(
+        service: Service,
+        listeners: Listeners,
+        metrics: &PrometheusHandle,
+        reflection: bool,
+    ) -> Result<Self, Failure> {
+        let methods = Methods::of_the_contract()?;
         let service = Arc::new(service);
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
         let [drawn] = service.entropy.bytes();
         let server = rpc::Server {
             service: Arc::clone(&service),
+            methods,
             listeners: listeners.grpc,
             limits: Limits::default().with_drawn_age(drawn),
             reflection,
@@ -84,7 +91,7 @@ impl Running {
             }
             Ok(())
         });
-        Self { service, tasks, stop }
+        Ok(Self { service, tasks, stop })
     }
 
     /// Serves until the process is told to stop, or a server fails.
@@ -125,7 +132,7 @@ async fn told(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Settings that are read and checked, and that no part of this version acts on yet.
-const NOT_YET: [&str; 5] = ["callers_file", "edge.", "gateway.", "grpc.tls_", "keys."];
+const NOT_YET: [&str; 4] = ["edge.", "gateway.", "grpc.tls_", "keys."];
 
 /// Starts telemetry and reports what is probably not meant.
 pub(super) fn start_telemetry(loaded: &Loaded) -> Result<PrometheusHandle, Failure> {

@@ -23,10 +23,10 @@ pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
              can heal. Set synchronous_standby_names, and leave synchronous_commit on"
         );
     }
-    let service = assemble(&config, store, &keys, World::default()).await?;
+    let service = assemble(&config, store, &keys, Profile::Serve, World::default()).await?;
 
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
-    let running = Running::start(service, listeners, &metrics, config.grpc.reflection);
+    let running = Running::start(service, listeners, &metrics, config.grpc.reflection)?;
     let master_keys: Vec<_> = keys.iter().map(|key| key.id().to_string()).collect();
     tracing::info!(grpc, ops, issuer = config.issuer, master_keys = master_keys.join(","), "serving");
     running.until_told().await

@@ -2,16 +2,19 @@
 //! defaults of single settings are the table's.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::client::ClientDefaults;
-use super::clients::{self, Checked};
 use super::fault::{Fault, Faults, Source};
 use super::resolve::Settings;
 use super::settings::env_name;
 use super::source::{ReadFile, Sources};
 use super::suggest::hint;
-use super::{Config, Edge, EdgeMode, Gateway, Grpc, Keys, Loaded, Ops, Profile, Upstream, form, print};
+use super::{
+    Config, Declarations, Declared, Edge, EdgeMode, Gateway, Grpc, Keys, Limits, Loaded, Ops, Profile, Upstream, form,
+    print,
+};
+use super::{callers, clients};
 
 pub(super) fn load(
     profile: Profile,
@@ -30,20 +33,57 @@ pub(super) fn load(
         faults.extend(missing_issuer(&settings, &unknown));
         faults.extend(half_pairs(&settings));
     }
-    let defaults = client_defaults(&settings);
-    let checked = read_clients_file(&settings, &defaults, read_file).unwrap_or_else(|Faults(more)| {
+    let declarations = declarations(&settings);
+    let (declared, warnings) = declarations.read_with(read_file).unwrap_or_else(|Faults(more)| {
         faults.extend(more);
-        Checked::default()
+        Default::default()
     });
     if !faults.is_empty() {
+        sources.locate(&mut faults);
         return Err(Faults(faults));
     }
 
-    let mut warnings: Vec<String> =
-        unknown.iter().map(|(name, near)| format!("{name}: unknown variable{}", hint(near.as_deref()))).collect();
-    warnings.extend(checked.warnings);
+    let unknown = unknown.iter().map(|(name, near)| format!("{name}: unknown variable{}", hint(near.as_deref())));
+    let warnings = unknown.chain(warnings).collect();
     let printed = print::printed(profile, &settings);
-    Ok(Loaded { config: build(&settings, defaults, checked.clients), warnings, printed })
+    Ok(Loaded { config: build(&settings, declarations, declared), warnings, printed })
+}
+
+impl Declarations {
+    /// Reads both files: what they declare, and a sentence for whatever is allowed but probably not meant.
+    ///
+    /// # Errors
+    /// Everything that is wrong with either.
+    pub fn read(&self) -> Result<(Declared, Vec<String>), Faults> {
+        self.read_with(&|path| std::fs::read_to_string(path))
+    }
+
+    fn read_with(&self, read_file: ReadFile<'_>) -> Result<(Declared, Vec<String>), Faults> {
+        let text = |key: &str, path: &Path| {
+            let unreadable = |error| Fault::in_file(key, path, format!("cannot be read: {error}"));
+            read_file(path).map_err(|error| Faults(vec![unreadable(error)]))
+        };
+        let clients = match &self.clients_file {
+            Some(path) => text("clients_file", path).and_then(|text| clients::read(&text, path, &self.client_defaults)),
+            None => Ok(clients::only_web(&self.client_defaults)),
+        };
+        // Both files' faults at once: what is wrong with the clients does not hide what is wrong with the callers.
+        let known = clients.as_ref().ok();
+        let callers = match &self.callers_file {
+            Some(path) => text("callers_file", path).and_then(|text| callers::read(&text, path, known)),
+            None => Ok(<_>::default()),
+        };
+        match (clients, callers) {
+            (Ok(clients), Ok((callers, mut warnings))) => {
+                warnings.extend(clients::warnings(&clients));
+                Ok((Declared { clients, callers }, warnings))
+            }
+            (clients, callers) => {
+                let faults = [clients.err(), callers.err()];
+                Err(Faults(faults.into_iter().flatten().flat_map(|Faults(faults)| faults).collect()))
+            }
+        }
+    }
 }
 
 /// In `dev` the public URL follows the edge's port, and the issuer the public URL.
@@ -86,31 +126,22 @@ fn half_pairs(settings: &Settings) -> Vec<Fault> {
     half.map(fault).collect()
 }
 
-fn client_defaults(settings: &Settings) -> ClientDefaults {
-    ClientDefaults {
-        access_token_ttl: settings.of("access_token_ttl"),
-        session_ttl: settings.of("session.ttl"),
-        idle_ttl: settings.of("session.idle_ttl"),
-        leeway: settings.of("session.leeway"),
-        burst: settings.of("session.burst"),
-        recovery_limit: settings.of("session.recovery_limit"),
+fn declarations(settings: &Settings) -> Declarations {
+    Declarations {
+        clients_file: settings.get("clients_file"),
+        callers_file: settings.get("callers_file"),
+        client_defaults: ClientDefaults {
+            access_token_ttl: settings.of("access_token_ttl"),
+            session_ttl: settings.of("session.ttl"),
+            idle_ttl: settings.of("session.idle_ttl"),
+            leeway: settings.of("session.leeway"),
+            burst: settings.of("session.burst"),
+            recovery_limit: settings.of("session.recovery_limit"),
+        },
     }
 }
 
-fn read_clients_file(
-    settings: &Settings,
-    defaults: &ClientDefaults,
-    read_file: ReadFile<'_>,
-) -> Result<Checked, Faults> {
-    let Some(path) = settings.get::<PathBuf>("clients_file") else { return Ok(clients::only_web(defaults)) };
-    let text = read_file(&path).map_err(|error| {
-        let source = settings.entry("clients_file").source.clone();
-        Faults(vec![Fault::new("clients_file", source, format!("cannot read {}: {error}", path.display()))])
-    })?;
-    clients::check(&text, &path, defaults)
-}
-
-fn build(settings: &Settings, client_defaults: ClientDefaults, clients: clients::Clients) -> Config {
+fn build(settings: &Settings, declarations: Declarations, declared: Declared) -> Config {
     Config {
         data_dir: settings.of("data_dir"),
         database_url: settings.get("database_url"),
@@ -127,10 +158,12 @@ fn build(settings: &Settings, client_defaults: ClientDefaults, clients: clients:
         gateway: Gateway { listen: settings.get("gateway.listen"), login_url: settings.get("gateway.login_url") },
         master_keys: settings.get("master_keys"),
         retired_master_key_ids: settings.of("retired_master_key_ids"),
-        clients,
-        clients_file: settings.get("clients_file"),
-        client_defaults,
-        callers_file: settings.get("callers_file"),
+        declared,
+        declarations,
+        limits: Limits {
+            rotations: settings.of("limits.rotations_per_second"),
+            issues: settings.of("limits.issues_per_second"),
+        },
         keys: Keys { rotate_every: settings.of("keys.rotate_every"), publish_ahead: settings.of("keys.publish_ahead") },
         log: settings.of("log"),
     }

@@ -22,6 +22,8 @@ pub struct Fault {
     pub key: String,
     /// Where it was made; [`Source::Default`] if something is missing.
     pub source: Source,
+    /// The line of the file, from 1; `None` if it is no file's, or unknown.
+    pub line: Option<usize>,
     /// What is wrong with it.
     pub message: String,
 }
@@ -32,7 +34,7 @@ pub struct Faults(pub Vec<Fault>);
 
 impl Fault {
     pub(super) fn new(key: impl Into<String>, source: Source, message: impl Into<String>) -> Self {
-        Self { key: key.into(), source, message: message.into() }
+        Self { key: key.into(), source, line: None, message: message.into() }
     }
 
     pub(super) fn in_file(key: impl Into<String>, file: &Path, message: impl Into<String>) -> Self {
@@ -52,10 +54,11 @@ impl fmt::Display for Source {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = self.line.map(|line| format!(", line {line}")).unwrap_or_default();
         let line = match (self.key.as_str(), &self.source) {
             (key, Source::Default) => format!("{key}: {}", self.message),
-            ("", source) => format!("{source}: {}", self.message),
-            (key, source) => format!("{key} ({source}): {}", self.message),
+            ("", source) => format!("{source}{at}: {}", self.message),
+            (key, source) => format!("{key} ({source}{at}): {}", self.message),
         };
         f.write_str(&one_line(&line))
     }

@@ -40,6 +40,19 @@ pub(super) fn name(text: &str) -> bool {
     (1..=255).contains(&text.len()) && graphic(text)
 }
 
+/// A scope-token of RFC 6749 section 3.3.
+pub(super) fn scope(text: &str) -> bool {
+    name(text) && !text.contains(['"', '\\'])
+}
+
+/// 32 bytes in hexadecimal.
+pub(super) fn sha256(text: &str) -> Option<[u8; 32]> {
+    let digits: Option<Vec<u8>> =
+        text.chars().map(|c| c.to_digit(16).and_then(|digit| u8::try_from(digit).ok())).collect();
+    let bytes: Vec<u8> = digits?.chunks(2).map(|pair| pair.iter().fold(0, |byte, digit| byte * 16 + digit)).collect();
+    bytes.try_into().ok().filter(|_| text.len() == 64)
+}
+
 /// `/auth`: begins with a slash, does not end with one unless it is only one, holds nothing a cookie's `Path` or a
 /// router would read as something else.
 pub(super) fn url_path(text: &str) -> bool {

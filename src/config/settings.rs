@@ -3,7 +3,7 @@
 
 use super::Profile;
 use super::value::Kind::{
-    self, Choice, Cidrs, CookieName, Count, Database, Flag, HostPort, HttpUrl, Ids, Name, Names, Origins, Path,
+    self, Choice, Cidrs, CookieName, Count, Database, Flag, HostPort, HttpUrl, Ids, Name, Names, Origins, Path, Rate,
     RedirectTarget, Secret, Span, UrlPath, Words,
 };
 
@@ -21,6 +21,7 @@ pub(super) const SESSION_TTL: Kind = Span { least: 1, most: LONGEST };
 pub(super) const LEEWAY: Kind = Span { least: 0, most: 60 };
 pub(super) const RECOVERY_LIMIT: Kind = Count { most: 3 };
 pub(super) const BURST: Kind = Span { least: 1, most: 600 };
+const RATE: Kind = Rate { most: 1_000_000 };
 /// Of signing keys, which may well live longer than sessions.
 const KEY_SPAN: Kind = Span { least: 1, most: 10 * LONGEST };
 
@@ -109,6 +110,10 @@ pub(super) const SETTINGS: &[Setting] = &[
     same("session.leeway", LEEWAY, Value("30s"), "how long a spent token is answered with the same bytes"),
     same("session.recovery_limit", RECOVERY_LIMIT, Value("2"), "how many recoveries in a row are no theft yet"),
     same("session.burst", BURST, Value("120s"), "how long uncoordinated tabs may be two generations behind"),
+    differs("limits.rotations_per_second", RATE, Value("1000"), Value("20"),
+        "rotations of one session; ten times as many at once"),
+    differs("limits.issues_per_second", RATE, Value("10000"), Value("200"),
+        "sign-ins by one caller; ten times as many at once"),
     same("keys.rotate_every", KEY_SPAN, Value("30d"), "how long a key signs"),
     same("keys.publish_ahead", KEY_SPAN, Value("24h"), "how long a key is published before it signs"),
     differs("edge.listen", HostPort, Value("localhost:8080"), OFF, "host:port of the HTTP edge"),

@@ -6,6 +6,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use toml::Table;
+use toml::de::DeTable;
 
 use super::fault::{Fault, Source, one_line};
 use super::settings::{CONFIG_FILE, ENV_PREFIX, SETTINGS, env_name, file_form};
@@ -25,7 +26,8 @@ pub(super) enum Layer {
 /// Everything that was written down, not yet understood.
 pub(super) struct Sources<'a> {
     env: &'a BTreeMap<String, String>,
-    /// Empty without a file.
+    /// The file's; empty without one.
+    text: String,
     table: Table,
     path: PathBuf,
     /// Whether the file could be read: else nobody knows what it sets.
@@ -58,18 +60,28 @@ impl<'a> Sources<'a> {
         let (path, named_by) = match (config_path, env.get(CONFIG_FILE)) {
             (Some(path), _) => (path.to_owned(), Source::Default),
             (None, Some(path)) => (PathBuf::from(path), Source::Environment(CONFIG_FILE.to_owned())),
-            (None, None) => return Self { env, table: Table::new(), path: PathBuf::new(), whole: true },
+            (None, None) => {
+                let (text, table, path) = (String::new(), Table::new(), PathBuf::new());
+                return Self { env, text, table, path, whole: true };
+            }
         };
-        let table = match read_file(&path) {
-            Ok(text) => parse_toml(&text, &path),
+        let read = read_file(&path);
+        let table = match &read {
+            Ok(text) => parse_toml(text, &path),
             Err(error) => Err(Fault::new("config_file", named_by, format!("cannot read {}: {error}", path.display()))),
         };
+        let text = read.unwrap_or_default();
         let whole = table.is_ok();
         let table = table.unwrap_or_else(|fault| {
             faults.push(fault);
             Table::new()
         });
-        Self { env, table, path, whole }
+        Self { env, text, table, path, whole }
+    }
+
+    /// Gives each fault of the file its line.
+    pub(super) fn locate(&self, faults: &mut [Fault]) {
+        locate(faults, &self.text, &self.path);
     }
 
     /// What a layer says at a TOML path.
@@ -141,9 +153,30 @@ pub(super) fn parse_toml(text: &str, path: &Path) -> Result<Table, Fault> {
         let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
         let line = before.matches('\n').count() + 1;
         let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
-        let message = format!("line {line}, column {column}: not valid TOML: {}", one_line(error.message()));
-        Fault::in_file("", path, message)
+        let message = format!("not valid TOML at column {column}: {}", one_line(error.message()));
+        Fault { line: Some(line), ..Fault::in_file("", path, message) }
     })
+}
+
+/// Gives each fault of this file the line of its key, or of the section that lacks it.
+pub(super) fn locate(faults: &mut [Fault], text: &str, path: &Path) {
+    let Ok(table) = DeTable::parse(text) else { return };
+    for fault in faults.iter_mut().filter(|fault| fault.line.is_none() && !fault.key.is_empty()) {
+        if fault.source == Source::File(path.to_owned()) {
+            fault.line = place(table.get_ref(), &fault.key).map(|at| 1 + text[..at].matches('\n').count());
+        }
+    }
+}
+
+/// Where the key at a dotted path begins; a quoted key may hold dots itself.
+fn place(table: &DeTable<'_>, path: &str) -> Option<usize> {
+    let mut all = table.iter().map(|(key, value)| (key.get_ref().as_ref(), key.span().start, value.get_ref()));
+    let (at, rest, value) = all.find_map(|(key, at, value)| {
+        let rest = path.strip_prefix(key)?;
+        (rest.is_empty() || rest.starts_with('.')).then_some((at, rest, value))
+    })?;
+    let inner = value.as_table().and_then(|table| place(table, rest.strip_prefix('.')?));
+    Some(inner.unwrap_or(at))
 }
 
 fn known_paths() -> Vec<String> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Faults, Loaded, Profile, Source, load};
 
+mod callers;
 mod clients;
 mod defaults;
 mod faults;
@@ -57,6 +58,10 @@ impl Written {
 
     fn serve(&self) -> Loaded {
         self.load(Profile::Serve).unwrap_or_else(|faults| panic!("{faults}"))
+    }
+
+    fn serve_with_issuer(&self) -> Loaded {
+        self.clone().env("SYMBOLON_ISSUER", "https://auth.example.com").serve()
     }
 
     fn faults(&self) -> Vec<String> {

@@ -1,6 +1,7 @@
 //! The kinds of value a setting can have: how each is written in environment and TOML, and what was expected when it
 //! is not. It does not know which setting has which kind.
 
+use std::num::NonZeroU32;
 use std::time::Duration;
 
 use toml::Value as Toml;
@@ -22,11 +23,15 @@ pub(super) enum Kind {
     Words,
     Choice(&'static [&'static str]),
     Names,
+    Choices(&'static [&'static str]),
+    Scopes,
+    Hashes,
     Origins,
     Cidrs,
     Ids,
     Flag,
     Count { most: u32 },
+    Rate { most: u32 },
     Span { least: u64, most: u64 },
     Secret,
 }
@@ -37,8 +42,10 @@ pub(super) enum Value {
     Text(String),
     List(Vec<String>),
     Ids(Vec<u8>),
+    Hashes(Vec<[u8; 32]>),
     Flag(bool),
     Count(u32),
+    Rate(NonZeroU32),
     Span(Duration),
     Secret(Secret),
     Database(DatabaseUrl),
@@ -51,7 +58,10 @@ impl Kind {
     }
 
     fn is_list(self) -> bool {
-        matches!(self, Self::Names | Self::Origins | Self::Cidrs | Self::Ids)
+        matches!(
+            self,
+            Self::Names | Self::Choices(_) | Self::Scopes | Self::Hashes | Self::Origins | Self::Cidrs | Self::Ids
+        )
     }
 
     /// Reads what stands in the environment. The error says what was expected.
@@ -67,7 +77,7 @@ impl Kind {
         let items = |of: fn(&Toml) -> bool| toml.as_array().is_some_and(|items| items.iter().all(of));
         let well_typed = if matches!(self, Self::Flag) {
             toml.is_bool()
-        } else if matches!(self, Self::Count { .. }) {
+        } else if matches!(self, Self::Count { .. } | Self::Rate { .. }) {
             toml.is_integer()
         } else if self.is_list() {
             items(if matches!(self, Self::Ids) { Toml::is_integer } else { Toml::is_str })
@@ -112,7 +122,9 @@ impl Kind {
             Self::Name => text_if(form::name(text)),
             Self::Words => text_if(!text.trim().is_empty()),
             Self::Choice(of) => text_if(of.contains(&text)),
-            Self::Names | Self::Origins | Self::Cidrs => self.list(split(text).map(str::to_owned).collect()),
+            Self::Names | Self::Choices(_) | Self::Scopes | Self::Hashes | Self::Origins | Self::Cidrs => {
+                self.list(split(text).map(str::to_owned).collect())
+            }
             Self::Ids => split(text).map(|item| id(item.parse().ok()?)).collect::<Option<_>>().map(Value::Ids),
             Self::Flag => match text {
                 "true" | "on" => Some(Value::Flag(true)),
@@ -120,6 +132,7 @@ impl Kind {
                 _ => None,
             },
             Self::Count { most } => text.parse().ok().filter(|count| *count <= most).map(Value::Count),
+            Self::Rate { most } => text.parse().ok().filter(|rate: &NonZeroU32| rate.get() <= most).map(Value::Rate),
             Self::Span { least, most } => {
                 let span = humantime::parse_duration(text).ok().filter(|span| span.subsec_nanos() == 0)?;
                 // `humantime` takes a bare 0; everything else needs its unit, so this does too.
@@ -139,10 +152,17 @@ impl Kind {
                 form::origin(item)
             } else if matches!(self, Self::Cidrs) {
                 form::cidr(item)
+            } else if matches!(self, Self::Scopes) {
+                form::scope(item)
+            } else if let Self::Choices(of) = self {
+                of.contains(&item.as_str())
             } else {
                 form::name(item)
             }
         };
+        if matches!(self, Self::Hashes) {
+            return items.iter().map(|item| form::sha256(item)).collect::<Option<_>>().map(Value::Hashes);
+        }
         items.iter().all(good).then_some(Value::List(items))
     }
 
@@ -159,6 +179,11 @@ impl Kind {
             Self::Words => "text".into(),
             Self::Choice(of) => format!("one of {}", of.join(", ")),
             Self::Names => "a list of names, each 1 to 255 printable ASCII characters without spaces".into(),
+            Self::Choices(of) => format!("a list of {}", of.join(", ")),
+            Self::Scopes => {
+                "a list of scopes, each 1 to 255 printable ASCII characters without space, \" and \\".into()
+            }
+            Self::Hashes => "a list of SHA-256 hashes, 64 hexadecimal digits each".into(),
             Self::Origins => {
                 "a list of origins like https://app.example.com: lower case, no path, no default port".into()
             }
@@ -166,6 +191,7 @@ impl Kind {
             Self::Ids => "a list of ids from 1 to 255".into(),
             Self::Flag => "true or false".into(),
             Self::Count { most } => format!("a whole number from 0 to {most}"),
+            Self::Rate { most } => format!("a whole number from 1 to {most}"),
             Self::Span { least, most } => format!(
                 "a duration of whole seconds from {} to {}, written like \"15m\", \"30d\" or \"900s\"",
                 spell(Duration::from_secs(least)),
@@ -188,8 +214,10 @@ impl Value {
             Self::Text(text) => text.clone(),
             Self::List(items) => items.join(","),
             Self::Ids(ids) => ids.iter().map(u8::to_string).collect::<Vec<_>>().join(","),
+            Self::Hashes(_) => REDACTED.to_owned(),
             Self::Flag(flag) => flag.to_string(),
             Self::Count(count) => count.to_string(),
+            Self::Rate(rate) => rate.to_string(),
             Self::Span(span) => spell(*span),
             Self::Secret(_) => REDACTED.to_owned(),
             Self::Database(url) => url.to_string(),

@@ -7,8 +7,9 @@ use tonic::{Request, Response, Status};
 
 use crate::pb::auth as pb;
 use crate::pb::auth::auth_service_server::AuthService;
+use crate::rpc::gate::{Admitted, count};
 use crate::rpc::status::Failure;
-use crate::rpc::{caller, decode, encode};
+use crate::rpc::{decode, encode};
 use crate::service::page::Query;
 use crate::service::{Caller, Error, Service};
 use crate::time::Timestamp;
@@ -22,14 +23,16 @@ pub(super) struct Auth(pub(super) Arc<Service>);
 /// A call that was let in: who called, and when.
 struct Call {
     method: &'static str,
-    caller: Caller,
+    caller: Arc<Caller>,
     now: Timestamp,
 }
 
 impl Auth {
-    fn admit<T>(&self, method: &'static str, request: &Request<T>) -> Result<Call, Status> {
-        let caller = caller::authenticate(request)?;
-        Ok(Call { method, caller, now: self.0.now() })
+    /// What the gate knows of a request; whatever came round it is nobody's.
+    fn admit<T>(&self, request: &Request<T>) -> Result<Call, Status> {
+        let admitted = request.extensions().get().ok_or(Failure::CallerUnauthenticated)?;
+        let Admitted { method, caller } = admitted;
+        Ok(Call { method, caller: Arc::clone(caller), now: self.0.now() })
     }
 }
 
@@ -38,7 +41,7 @@ impl Call {
     async fn answer<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<Response<T>, Status> {
         let outcome = tokio::time::timeout(CAP, work).await.unwrap_or_else(|_| Err(too_slow()));
         let reason = outcome.as_ref().err().map_or("OK", |failure| failure.row().name());
-        metrics::counter!("symbolon_calls_total", "method" => self.method, "reason" => reason).increment(1);
+        count(self.method, reason);
         outcome.map(Response::new).map_err(|failure| {
             self.tell(&failure);
             failure.into()
@@ -75,7 +78,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::IssueTokensRequest>,
     ) -> Result<Response<pb::IssueTokensResponse>, Status> {
-        let call = self.admit("IssueTokens", &request)?;
+        let call = self.admit(&request)?;
         call.answer(async {
             let issue = decode::issue(request.into_inner(), call.now)?;
             let (tokens, session) = encode::granted(self.0.issue(&call.caller, issue, call.now).await?);
@@ -88,7 +91,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RefreshTokensRequest>,
     ) -> Result<Response<pb::RefreshTokensResponse>, Status> {
-        let call = self.admit("RefreshTokens", &request)?;
+        let call = self.admit(&request)?;
         call.answer(async {
             let refresh = decode::refresh(request.into_inner())?;
             let (tokens, session) = encode::granted(self.0.refresh(&call.caller, &refresh).await?);
@@ -101,7 +104,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RevokeSessionRequest>,
     ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
-        let call = self.admit("RevokeSession", &request)?;
+        let call = self.admit(&request)?;
         call.answer(async {
             let (target, subject, reason) = decode::revoke(request.into_inner())?;
             let revoked = self.0.revoke(&call.caller, target, subject.as_deref(), reason, call.now).await?;
@@ -114,7 +117,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RevokeSubjectSessionsRequest>,
     ) -> Result<Response<pb::RevokeSubjectSessionsResponse>, Status> {
-        let call = self.admit("RevokeSubjectSessions", &request)?;
+        let call = self.admit(&request)?;
         call.answer(async {
             let revoke = decode::revoke_subject(request.into_inner())?;
             let client_id = revoke.client_id.as_deref();
@@ -131,7 +134,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::IntrospectTokenRequest>,
     ) -> Result<Response<pb::IntrospectTokenResponse>, Status> {
-        let call = self.admit("IntrospectToken", &request)?;
+        let call = self.admit(&request)?;
         call.answer(async {
             let active = self.0.introspect(&call.caller, &request.into_inner().token, call.now).await?;
             Ok(encode::introspected(active, self.0.access_tokens.issuer()))
@@ -143,7 +146,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ListSessionsRequest>,
     ) -> Result<Response<pb::ListSessionsResponse>, Status> {
-        let call = self.admit("ListSessions", &request)?;
+        let call = self.admit(&request)?;
         call.answer(async {
             let list = decode::list(request.into_inner())?;
             let query = Query {
@@ -161,7 +164,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::GetSessionRequest>,
     ) -> Result<Response<pb::GetSessionResponse>, Status> {
-        let call = self.admit("GetSession", &request)?;
+        let call = self.admit(&request)?;
         call.answer(async {
             let id = decode::required_session_id(&request.into_inner().session_id)?;
             let session = self.0.get(&call.caller, id).await?;
@@ -174,7 +177,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ExplainSessionRequest>,
     ) -> Result<Response<pb::ExplainSessionResponse>, Status> {
-        let call = self.admit("ExplainSession", &request)?;
+        let call = self.admit(&request)?;
         call.answer(async {
             let id = decode::required_session_id(&request.into_inner().session_id)?;
             Ok(encode::explanation(self.0.explain(&call.caller, id, call.now).await?, call.now))
@@ -186,7 +189,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::UpdateSessionRequest>,
     ) -> Result<Response<pb::UpdateSessionResponse>, Status> {
-        let call = self.admit("UpdateSession", &request)?;
+        let call = self.admit(&request)?;
         call.answer(async {
             let (id, update) = decode::update(request.into_inner())?;
             let session = self.0.update(&call.caller, id, &update, call.now).await?;
@@ -196,7 +199,7 @@ impl AuthService for Auth {
     }
 
     async fn get_jwks(&self, request: Request<pb::GetJwksRequest>) -> Result<Response<pb::GetJwksResponse>, Status> {
-        let call = self.admit("GetJwks", &request)?;
+        let call = self.admit(&request)?;
         call.answer(async { Ok(encode::jwks(&self.0.ring, self.0.access_tokens.issuer())) }).await
     }
 }

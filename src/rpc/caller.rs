@@ -1,15 +1,40 @@
-//! Who calls, from what the connection knows.
+//! Who calls: from the credential a request brings, or from the certificate its connection showed.
 
+use std::sync::Arc;
+
+use sha2::{Digest, Sha256};
+use tonic::codegen::http::{Extensions, HeaderMap, header};
 use tonic::transport::server::TcpConnectInfo;
-use tonic::{Extensions, Request};
 
-use crate::rpc::status::Failure;
 use crate::service::Caller;
+use crate::service::caller::Callers;
 
-/// The caller of this request. A peer on the loopback interface is `local`; nobody else is known yet, and `serve` does
-/// not listen elsewhere.
-pub(super) fn authenticate<T>(request: &Request<T>) -> Result<Caller, Failure> {
-    if is_loopback(request.extensions()) { Ok(Caller::local()) } else { Err(Failure::CallerUnauthenticated) }
+/// Put into a request's extensions by whoever calls from within this process: the name of the caller it is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InProcess(pub(super) &'static str);
+
+/// The caller of a request; `None` if nobody declared what it shows. Who brings a secret is judged by it alone: a wrong
+/// one does not fall back to anything.
+pub(super) fn authenticate(callers: &Callers, headers: &HeaderMap, peer: &Extensions) -> Option<Arc<Caller>> {
+    if let Some(InProcess(name)) = peer.get() {
+        return callers.by_name(name);
+    }
+    let mut credentials = headers.get_all(header::AUTHORIZATION).iter();
+    match (credentials.next(), credentials.next()) {
+        (Some(credential), None) => by_secret(callers, credential.as_bytes()),
+        (Some(_), Some(_)) => None,
+        (None, _) => callers.local().filter(|_| is_loopback(peer)),
+    }
+}
+
+/// The secret is hashed before it is looked up, so that the time this takes tells nothing of those that are known.
+fn by_secret(callers: &Callers, credential: &[u8]) -> Option<Arc<Caller>> {
+    const SCHEME: usize = "Bearer ".len();
+    let (scheme, secret) = credential.split_at_checked(SCHEME)?;
+    if !scheme.eq_ignore_ascii_case(b"Bearer ") {
+        return None;
+    }
+    callers.by_secret(&Sha256::digest(secret.trim_ascii()).into())
 }
 
 fn is_loopback(extensions: &Extensions) -> bool {
@@ -20,27 +45,71 @@ fn is_loopback(extensions: &Extensions) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::service::caller::SecretHash;
 
-    fn from(peer: Option<&str>) -> Request<()> {
+    const SECRET: &str = "sc1_secret";
+
+    fn callers() -> Callers {
+        let mut callers = Callers::default();
+        let hash: SecretHash = Sha256::digest(SECRET).into();
+        callers.declare(Caller::unlimited("backend"), &[hash], &[]);
+        callers
+    }
+
+    fn from(peer: Option<&str>) -> Extensions {
         let remote_addr = peer.map(|peer| peer.parse().expect("an address"));
-        let mut request = Request::new(());
-        request.extensions_mut().insert(TcpConnectInfo { local_addr: None, remote_addr });
-        request
+        let mut extensions = Extensions::new();
+        extensions.insert(TcpConnectInfo { local_addr: None, remote_addr });
+        extensions
+    }
+
+    fn name(callers: &Callers, headers: &[&str], peer: Option<&str>) -> Option<String> {
+        let mut map = HeaderMap::new();
+        for value in headers {
+            map.append(header::AUTHORIZATION, value.parse().expect("a header"));
+        }
+        authenticate(callers, &map, &from(peer)).map(|caller| caller.name.clone())
     }
 
     #[test]
-    fn a_peer_on_this_machine_is_local_in_every_spelling_of_the_address() {
+    fn a_peer_on_this_machine_is_local_in_every_spelling_of_the_address_if_local_is_let_in() {
+        let mut callers = callers();
         for peer in ["127.0.0.1:9", "127.8.8.8:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
-            assert_eq!(authenticate(&from(Some(peer))).ok(), Some(Caller::local()), "{peer}");
+            assert_eq!(name(&callers, &[], Some(peer)), None, "{peer}");
         }
+        callers.let_in_local();
+        for peer in ["127.0.0.1:9", "127.8.8.8:9", "[::1]:9", "[::ffff:127.0.0.1]:9"] {
+            assert_eq!(name(&callers, &[], Some(peer)).as_deref(), Some("local"), "{peer}");
+        }
+        for peer in ["10.0.0.1:9", "[::ffff:10.0.0.1]:9", "[fe80::1]:9", "[2001:db8::1]:9", "0.0.0.0:9", "[::]:9"] {
+            assert_eq!(name(&callers, &[], Some(peer)), None, "{peer}");
+        }
+        assert_eq!(name(&callers, &[], None), None);
+        assert!(authenticate(&callers, &HeaderMap::new(), &Extensions::new()).is_none());
     }
 
     #[test]
-    fn a_peer_elsewhere_or_of_an_unknown_address_is_nobody() {
-        for peer in ["10.0.0.1:9", "[::ffff:10.0.0.1]:9", "[fe80::1]:9", "[2001:db8::1]:9", "0.0.0.0:9", "[::]:9"] {
-            assert!(matches!(authenticate(&from(Some(peer))), Err(Failure::CallerUnauthenticated)), "{peer}");
+    fn a_secret_is_taken_in_its_one_form_and_a_wrong_one_does_not_make_a_local_caller() {
+        let mut callers = callers();
+        callers.let_in_local();
+        let local = Some("127.0.0.1:9");
+        for good in ["Bearer sc1_secret", "bearer sc1_secret", "BEARER  sc1_secret"] {
+            assert_eq!(name(&callers, &[good], local).as_deref(), Some("backend"), "{good}");
         }
-        assert!(matches!(authenticate(&from(None)), Err(Failure::CallerUnauthenticated)));
-        assert!(matches!(authenticate(&Request::new(())), Err(Failure::CallerUnauthenticated)));
+        for bad in ["", "Bearer", "Bearer ", "Bearer sc1_secreT", "Basic sc1_secret", "sc1_secret", "Bearer undefined"]
+        {
+            assert_eq!(name(&callers, &[bad], local), None, "{bad}");
+        }
+        assert_eq!(name(&callers, &["Bearer sc1_secret", "Bearer sc1_secret"], local), None);
+    }
+
+    #[test]
+    fn who_calls_from_within_is_whom_the_process_says_it_is() {
+        let callers = callers();
+        let mut within = Extensions::new();
+        within.insert(InProcess("backend"));
+        assert!(authenticate(&callers, &HeaderMap::new(), &within).is_some());
+        within.insert(InProcess("edge"));
+        assert!(authenticate(&callers, &HeaderMap::new(), &within).is_none());
     }
 }

@@ -6,6 +6,8 @@ mod caller;
 mod connection;
 mod decode;
 mod encode;
+mod gate;
+pub mod methods;
 mod server;
 pub mod status;
 mod violations;

@@ -15,6 +15,8 @@ use crate::pb;
 use crate::pb::auth::auth_service_server::AuthServiceServer;
 use crate::rpc::auth::Auth;
 use crate::rpc::connection;
+use crate::rpc::gate::Gate;
+use crate::rpc::methods::Methods;
 use crate::service::{Service, Store};
 
 /// What one server takes at the most.
@@ -65,6 +67,7 @@ impl Limits {
 /// What is served, and how.
 pub struct Server {
     pub service: Arc<Service>,
+    pub methods: Methods,
     pub listeners: Vec<TcpListener>,
     pub limits: Limits,
     /// Whether the server describes itself.
@@ -76,8 +79,9 @@ pub struct Server {
 /// # Errors
 /// If the server cannot run at all; a failing connection is not an error.
 pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result<(), transport::Error> {
-    let Server { service, listeners, limits, reflection } = server;
+    let Server { service, methods, listeners, limits, reflection } = server;
     let store = service.store.clone();
+    let gate = Gate::new(Arc::clone(&service), methods);
     let auth = AuthServiceServer::new(Auth(service)).max_decoding_message_size(limits.message);
     let (health_reporter, health) = tonic_health::server::health_reporter();
     health_reporter.set_serving::<AuthServiceServer<Auth>>().await;
@@ -87,7 +91,8 @@ pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result
         .max_concurrent_streams(limits.streams)
         .http2_keepalive_interval(Some(limits.keepalive_interval))
         .http2_keepalive_timeout(Some(limits.keepalive_timeout))
-        .max_connection_age(limits.connection_age);
+        .max_connection_age(limits.connection_age)
+        .layer(gate);
     let mut routes = builder.add_service(auth).add_service(health);
     if reflection {
         routes = routes.add_service(describe().build_v1().expect(DESCRIBED));

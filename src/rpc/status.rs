@@ -51,7 +51,7 @@ impl Row {
 }
 
 /// Every reason this version answers.
-pub const TABLE: [Row; 16] = {
+pub const TABLE: [Row; 18] = {
     use ErrorReason as R;
     const fn row(reason: ErrorReason, code: Code, message: &'static str) -> Row {
         Row { reason, code, message, retry: false }
@@ -61,6 +61,7 @@ pub const TABLE: [Row; 16] = {
     }
     [
         row(R::CallerUnauthenticated, Code::Unauthenticated, "the caller brought no credential that is known here"),
+        row(R::CallerNotPermitted, Code::PermissionDenied, "the caller may not call this method"),
         row(R::GrantNotPermitted, Code::PermissionDenied, "the caller may not ask for this"),
         row(R::FieldInvalid, Code::InvalidArgument, "some fields are not as they must be"),
         row(R::TokenTooLarge, Code::InvalidArgument, "the access token would have more than 4096 bytes"),
@@ -75,6 +76,7 @@ pub const TABLE: [Row; 16] = {
         retry(R::MasterKeyUnknown, "this server does not hold the key of this token (yet): keep it and try again"),
         retry(R::StoreUnavailable, "the database is not available: try again"),
         retry(R::SigningUnavailable, "no signing key is usable: try again"),
+        Row { code: Code::ResourceExhausted, ..retry(R::RateLimited, "too many of these calls: wait before the next") },
         row(R::Internal, Code::Internal, "a fault of the server; its log has the cause"),
     ]
 };
@@ -85,7 +87,9 @@ impl Failure {
             Self::FieldsInvalid(_) => ErrorReason::FieldInvalid,
             Self::CallerUnauthenticated => ErrorReason::CallerUnauthenticated,
             Self::Service(error) => match error {
+                Error::CallerNotPermitted { .. } => ErrorReason::CallerNotPermitted,
                 Error::GrantNotPermitted { .. } => ErrorReason::GrantNotPermitted,
+                Error::RateLimited(_) => ErrorReason::RateLimited,
                 Error::TokenTooLarge => ErrorReason::TokenTooLarge,
                 Error::PageTokenInvalid => ErrorReason::PageTokenInvalid,
                 Error::RequestIdUsed => ErrorReason::RequestIdUsed,
@@ -116,6 +120,7 @@ impl From<Failure> for Status {
         let row = failure.row();
         let mut metadata = HashMap::new();
         let mut details = ErrorDetails::new();
+        let mut retry_after = RETRY_AFTER;
         match failure {
             Failure::FieldsInvalid(violations) => {
                 let violations = violations.into_iter().map(|it| FieldViolation::new(it.field, it.description));
@@ -125,11 +130,16 @@ impl From<Failure> for Status {
                 metadata.insert("caller".to_owned(), caller);
                 metadata.insert("field".to_owned(), field.to_owned());
             }
+            Failure::Service(Error::CallerNotPermitted { caller, permission }) => {
+                metadata.insert("caller".to_owned(), caller);
+                metadata.insert("permission".to_owned(), permission.name().to_owned());
+            }
+            Failure::Service(Error::RateLimited(wait)) => retry_after = wait,
             Failure::Service(_) | Failure::CallerUnauthenticated => {}
         }
         details.set_error_info(row.name(), DOMAIN, metadata);
         if row.retry {
-            details.set_retry_info(Some(RETRY_AFTER));
+            details.set_retry_info(Some(retry_after));
         }
         Status::with_error_details(row.code, row.message, details)
     }

@@ -43,12 +43,4 @@ impl Clients {
     pub fn replays_at_once(&self, client_id: &str) -> bool {
         self.get(client_id).is_some_and(|client| !client.policy.leeway.is_zero())
     }
-
-    /// The only one there is; `None` if there are several.
-    #[must_use]
-    pub fn only(&self) -> Option<(&str, &Client)> {
-        let mut clients = self.0.iter();
-        let (id, client) = clients.next()?;
-        clients.next().is_none().then_some((id, client))
-    }
 }

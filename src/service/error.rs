@@ -1,7 +1,10 @@
 //! Why a use case does not end as asked. Each variant is one reason a caller can tell apart; causes go to the log.
 
+use std::time::Duration;
+
 use thiserror::Error;
 
+use crate::service::caller::Permission;
 use crate::store;
 use crate::token::access::Unmintable;
 use crate::token::refresh::Refused;
@@ -11,6 +14,8 @@ pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 #[derive(Debug, Error)]
 pub enum Error {
+    #[error("caller {caller} has no permission to {}", permission.name())]
+    CallerNotPermitted { caller: String, permission: Permission },
     /// The caller may not mint or end what it asks for.
     #[error("caller {caller} may not ask for this {field}")]
     GrantNotPermitted { caller: String, field: &'static str },
@@ -30,6 +35,9 @@ pub enum Error {
     SessionExpired,
     #[error("the session was revoked")]
     SessionRevoked,
+    /// Too many calls; this long until the next is taken.
+    #[error("too many calls, the next one in {0:?}")]
+    RateLimited(Duration),
     #[error("no such session")]
     SessionNotFound,
     #[error("minted under master key {0}, which this process does not hold")]

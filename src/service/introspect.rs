@@ -34,7 +34,8 @@ impl Service {
         now: Timestamp,
     ) -> Result<Option<Active>, Error> {
         let Ok(token) = self.refresh_tokens.read(token) else { return Ok(None) };
-        let session = self.live_session(caller, token.session_id, now).await?;
+        let session = self.live_session(token.session_id, now).await?;
+        let session = session.filter(|session| self.may_touch(caller, "IntrospectToken", session));
         let current = session.filter(|session| session.chain.generation == token.generation);
         Ok(current.map(|session| Active::Refresh(Box::new(session))))
     }
@@ -59,13 +60,18 @@ impl Service {
                 return Ok(None);
             }
         };
+        if !caller.may_judge(&claims.aud, &claims.client_id)
+            && !self.lets_through(caller, "IntrospectToken", "audience", None)
+        {
+            return Ok(None);
+        }
         let Some(id) = SessionId::parse(&claims.sid) else { return Ok(None) };
-        let session = self.live_session(caller, id, now).await?;
+        let session = self.live_session(id, now).await?;
         Ok(session.map(|_| Active::Access(Box::new(claims))))
     }
 
-    async fn live_session(&self, caller: &Caller, id: SessionId, now: Timestamp) -> Result<Option<Session>, Error> {
+    async fn live_session(&self, id: SessionId, now: Timestamp) -> Result<Option<Session>, Error> {
         let session = self.store.session(id).await?;
-        Ok(session.filter(|session| session.state(now) == State::Active && caller.may_use(&session.client_id)))
+        Ok(session.filter(|session| session.state(now) == State::Active))
     }
 }

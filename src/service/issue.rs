@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use crate::service::caller::Wish;
 use crate::service::{Caller, Client, Error, Granted, Service};
 use crate::session::{Authentication, Chain, Claims, Device, Session, SessionId, State};
 pub use crate::store::IssueRequest;
@@ -41,6 +42,7 @@ const PLACEMENT: u16 = 0;
 impl Service {
     /// Starts a session, or answers again what the same `request_id` started.
     pub async fn issue(&self, caller: &Caller, issue: Issue, now: Timestamp) -> Result<Granted, Error> {
+        self.limits.issue(&caller.name)?;
         let session = self.new_session(caller, &issue, now)?;
         // Minted before it is stored: a session whose token cannot be made shall not exist.
         let granted = self.grant(session, &[], &[], now)?;
@@ -66,21 +68,35 @@ impl Service {
     }
 
     fn new_session(&self, caller: &Caller, issue: &Issue, now: Timestamp) -> Result<Session, Error> {
-        let denied = || self.denied(caller, "IssueTokens", "client_id", None);
-        let (client_id, client) = self.client(issue.client_id.as_deref()).ok_or_else(denied)?;
-        if !caller.may_use(client_id) {
-            return Err(denied());
+        let denied = |field| self.denied(caller, "IssueTokens", field, None);
+        let clients = self.clients.load();
+        let (client_id, client) = match &issue.client_id {
+            Some(id) => clients.get(id).map(|client| (id.as_str(), client)),
+            None => caller.only_client(&clients),
         }
-        let or_default = |asked: &[String], default: &[String]| if asked.is_empty() { default } else { asked }.to_vec();
+        .ok_or_else(|| denied("client_id"))?;
+        let wish = Wish {
+            client_id,
+            client,
+            audience: if issue.audience.is_empty() { &client.audience } else { &issue.audience },
+            scope: if issue.scope.is_empty() { &client.scope } else { &issue.scope },
+            claims: &issue.claims,
+            acr: issue.acr.as_ref(),
+        };
+        if let Some(field) = caller.refused_field(&wish)
+            && !self.lets_through(caller, "IssueTokens", field, None)
+        {
+            return Err(denied(field));
+        }
         let lifetimes = lifetimes(issue, client, caller);
-        let expires_at = now.after(issue.session_ttl.unwrap_or(client.session_ttl));
+        let expires_at = now.after(within(issue.session_ttl, client.session_ttl, caller.session_ttl));
         Ok(Session {
             id: SessionId::new(PLACEMENT, now, self.entropy.bytes()),
             subject: issue.subject.clone(),
             client_id: client_id.to_owned(),
             caller: caller.name.clone(),
-            audience: or_default(&issue.audience, &client.audience),
-            scope: or_default(&issue.scope, &client.scope),
+            audience: wish.audience.to_vec(),
+            scope: wish.scope.to_vec(),
             claims: issue.claims.clone(),
             authentication: Authentication {
                 auth_time: issue.auth_time.unwrap_or(now),
@@ -97,20 +113,18 @@ impl Service {
             decisions: Vec::new(),
         })
     }
-
-    fn client<'a>(&'a self, asked: Option<&'a str>) -> Option<(&'a str, &'a Client)> {
-        match asked {
-            Some(id) => self.clients.get(id).map(|client| (id, client)),
-            None => self.clients.only(),
-        }
-    }
 }
 
 /// What is asked for, within what may be asked for: lifetimes beyond a limit are shortened, never refused.
 fn lifetimes(issue: &Issue, client: &Client, caller: &Caller) -> Lifetimes {
-    let idle_ttl = issue.idle_ttl.unwrap_or(client.idle_ttl);
+    let idle_ttl = within(issue.idle_ttl, client.idle_ttl, caller.idle_ttl);
     Lifetimes {
-        access_token_ttl: issue.access_token_ttl.unwrap_or(client.access_token_ttl).min(caller.access_token_ttl),
+        access_token_ttl: within(issue.access_token_ttl, client.access_token_ttl, caller.access_token_ttl),
         idle_ttl: if issue.browser_session { idle_ttl.min(BROWSER_SESSION_IDLE) } else { idle_ttl },
     }
+}
+
+/// A lifetime: the one asked for or the client's, and no longer than the caller may ask for.
+fn within(asked: Option<Duration>, clients: Duration, most: Option<Duration>) -> Duration {
+    asked.unwrap_or(clients).min(most.unwrap_or(clients))
 }

@@ -8,6 +8,7 @@ pub mod explain;
 pub mod introspect;
 pub mod issue;
 pub mod keyring;
+pub mod limits;
 pub mod page;
 pub mod refresh;
 pub mod revoke;
@@ -16,16 +17,18 @@ pub mod sessions;
 
 use std::sync::Arc;
 
-pub use caller::Caller;
+use arc_swap::ArcSwap;
+pub use caller::{Caller, Callers};
 pub use client::{Client, Clients};
 pub use error::Error;
-
+pub use limits::Limits;
 pub use rotations::Rotations;
 
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
 use crate::keys::Ring;
+use crate::service::caller::Permission;
 use crate::session::Session;
 pub use crate::store::Store;
 use crate::time::Timestamp;
@@ -37,7 +40,10 @@ pub struct Service {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
-    pub clients: Clients,
+    /// Declared in a file, and anew whenever it changes: a call sees what holds when it asks.
+    pub clients: Arc<ArcSwap<Clients>>,
+    pub callers: Arc<ArcSwap<Callers>>,
+    pub limits: Limits,
     pub ring: Ring,
     pub access_tokens: AccessTokens,
     pub refresh_tokens: RefreshTokens,
@@ -65,6 +71,7 @@ impl Service {
     pub async fn sweep(&self) {
         /// So few that no refresh waits for them.
         const PORTION: u64 = 500;
+        self.limits.forget();
         loop {
             match self.store.sweep(self.now(), PORTION).await {
                 Ok(swept) if swept >= PORTION => tokio::task::yield_now().await,
@@ -78,6 +85,31 @@ impl Service {
     pub async fn close(self) {
         self.rotations.finish().await;
         self.store.close().await;
+    }
+
+    /// Whether a caller may call a method at all.
+    ///
+    /// # Errors
+    /// If it may not.
+    pub fn permit(&self, caller: &Caller, method: &'static str, permission: Permission) -> Result<(), Error> {
+        if caller.permissions.contains(&permission) || self.lets_through(caller, method, permission.name(), None) {
+            return Ok(());
+        }
+        self.audit.denied(&caller.name, method, permission.name(), None);
+        Err(Error::CallerNotPermitted { caller: caller.name.clone(), permission })
+    }
+
+    /// Whether what a caller is refused is only told: in a dry run.
+    fn lets_through(&self, caller: &Caller, method: &str, what: &'static str, session: Option<&Session>) -> bool {
+        if caller.dry_run {
+            self.audit.would_be_denied(&caller.name, method, what, session);
+        }
+        caller.dry_run
+    }
+
+    /// Whether a caller may touch this session, as it is or in a dry run.
+    fn may_touch(&self, caller: &Caller, method: &str, session: &Session) -> bool {
+        caller.may_use(&session.client_id) || self.lets_through(caller, method, "client_id", Some(session))
     }
 
     /// A refusal by policy. It is told to the audit here, so that each is told once.

@@ -3,6 +3,7 @@
 //! decides, and a verdict that writes is a compare-and-swap. Whoever loses a race reads again and is told what the
 //! winner made true.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::service::rotations::Outcome;
@@ -35,15 +36,17 @@ const ATTEMPTS: usize = 5;
 
 impl Service {
     /// Redeems a refresh token.
-    pub async fn refresh(&self, caller: &Caller, refresh: &Refresh) -> Result<Granted, Error> {
+    pub async fn refresh(&self, caller: &Arc<Caller>, refresh: &Refresh) -> Result<Granted, Error> {
         let token = self
             .refresh_tokens
             .read(&refresh.refresh_token)
             .inspect_err(|refused| self.audit.token_refused(*refused))?;
-        // A batch asks for no rights: a caller with a right to some clients only is judged by itself.
-        if refresh.is_plain() && caller.clients().is_none() {
-            match self.rotations.rotate(token, refresh.device.clone()).await {
+        // A batch tells nobody what it would have refused, and counts nothing beforehand.
+        let limited = self.limits.may_rotate(token.session_id).is_err();
+        if refresh.is_plain() && !caller.dry_run && !limited {
+            match self.rotations.rotate(token, refresh.device.clone(), Arc::clone(caller)).await {
                 Outcome::Rotated { session, at } => {
+                    self.limits.rotated(session.id);
                     self.audit.rotated();
                     self.grant(session, &[], &[], at)
                 }
@@ -79,6 +82,9 @@ impl Service {
             let policy = self.policy(caller, session.as_ref(), in_doubt);
             let verdict = redeem(&presented, session.as_ref(), now, policy.as_ref());
             let Some(mut session) = session else { return Err(self.refusal(caller, None, verdict)) };
+            if verdict.chain().is_some() {
+                self.limits.may_rotate(session.id)?;
+            }
             match self.write(caller, refresh, &presented, &session, &verdict, now).await {
                 Ok(true) => {}
                 Ok(false) => continue,
@@ -93,6 +99,7 @@ impl Service {
                 return Err(self.refusal(caller, Some(&session), verdict));
             }
             if let Some(chain) = verdict.chain() {
+                self.limits.rotated(session.id);
                 session.chain = chain;
                 session.device = session.device.updated_by(&refresh.device);
             }
@@ -104,8 +111,8 @@ impl Service {
     /// The rule's numbers for the session's client, if the caller may refresh that client. What may be our own commit
     /// is a replay whatever the leeway.
     fn policy(&self, caller: &Caller, session: Option<&Session>, in_doubt: Option<Timestamp>) -> Option<Policy> {
-        let session = session.filter(|session| caller.may_use(&session.client_id))?;
-        let policy = self.clients.get(&session.client_id)?.policy;
+        let session = session.filter(|session| self.may_touch(caller, "RefreshTokens", session))?;
+        let policy = self.clients.load().get(&session.client_id)?.policy;
         let ours = in_doubt == Some(session.chain.rotated_at);
         Some(if ours { Policy { leeway: Duration::MAX, ..policy } } else { policy })
     }

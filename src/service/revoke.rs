@@ -37,7 +37,7 @@ impl Service {
         let Some(session) = session.filter(|session| subject.is_none_or(|subject| session.subject == subject)) else {
             return Ok(false);
         };
-        if !caller.may_use(&session.client_id) {
+        if !self.may_touch(caller, "RevokeSession", &session) {
             let denied = || self.denied(caller, "RevokeSession", "client_id", Some(&session));
             return if by_token { Err(denied()) } else { Ok(false) };
         }
@@ -61,7 +61,8 @@ impl Service {
         reason: RevokeReason,
         now: Timestamp,
     ) -> Result<u64, Error> {
-        let selection = Selection { subject, clients: caller.clients(), client_id };
+        let clients = caller.clients();
+        let selection = Selection { subject, clients: clients.as_deref(), client_id };
         let revocation = Revocation { at: now, reason, by: caller.name.clone() };
         let count = self.store.end_all(selection, except, &revocation).await?;
         if count > 0 {

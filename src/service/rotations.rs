@@ -5,13 +5,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::service::Clients;
+use crate::service::{Caller, Clients};
 use crate::session::{Device, Session, SessionId};
-use crate::store::{Burst, Store, Turn};
+use crate::store::{Right, Store, Turn};
 use crate::time::Timestamp;
 use crate::token::refresh::RefreshToken;
 
@@ -55,26 +56,17 @@ pub struct Rotations {
 
 struct Waiting {
     turn: Turn,
+    caller: Arc<Caller>,
     answer: oneshot::Sender<Outcome>,
 }
 
 impl Rotations {
     /// Begins to work.
     #[must_use]
-    pub fn start(store: Store, clock: Arc<dyn Clock>, clients: &Clients, batching: Batching) -> Self {
+    pub fn start(store: Store, clock: Arc<dyn Clock>, clients: Arc<ArcSwap<Clients>>, batching: Batching) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let bursts = clients.iter().map(|(client_id, client)| Burst {
-            client_id: client_id.to_owned(),
-            millis: i64::try_from(client.policy.burst.as_millis()).unwrap_or(i64::MAX),
-        });
-        let worker = Worker {
-            store,
-            clock,
-            bursts: bursts.collect(),
-            clients: clients.clone(),
-            largest: batching.largest,
-            waiting: Arc::new(Mutex::new(waiting)),
-        };
+        let worker =
+            Worker { store, clock, clients, largest: batching.largest, waiting: Arc::new(Mutex::new(waiting)) };
         let mut workers = JoinSet::new();
         for _ in 0..batching.in_flight {
             workers.spawn(worker.clone().run());
@@ -88,11 +80,11 @@ impl Rotations {
         self.workers.join_all().await;
     }
 
-    /// Rotates the session of this token if the token is current.
-    pub(super) async fn rotate(&self, token: RefreshToken, device: Device) -> Outcome {
+    /// Rotates the session of this token if the token is current and the caller has a right to its client.
+    pub(super) async fn rotate(&self, token: RefreshToken, device: Device, caller: Arc<Caller>) -> Outcome {
         let (answer, outcome) = oneshot::channel();
-        let turn = Turn { session_id: token.session_id, generation: token.generation, device };
-        if self.queue.send(Waiting { turn, answer }).await.is_err() {
+        let turn = Turn { session_id: token.session_id, generation: token.generation, device, caller: 0 };
+        if self.queue.send(Waiting { turn, caller, answer }).await.is_err() {
             return Outcome::Undecided;
         }
         outcome.await.unwrap_or(Outcome::Undecided)
@@ -103,8 +95,7 @@ impl Rotations {
 struct Worker {
     store: Store,
     clock: Arc<dyn Clock>,
-    bursts: Vec<Burst>,
-    clients: Clients,
+    clients: Arc<ArcSwap<Clients>>,
     largest: usize,
     waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>,
 }
@@ -124,8 +115,9 @@ impl Worker {
         metrics::histogram!("symbolon_rotations_batch_size").record(batch.size());
         // Read when the statement is built: waiting in the queue must not eat the leeway.
         let now = self.clock.now();
-        match self.store.rotate(&batch.turns, now, &self.bursts).await {
-            Ok(rotated) => batch.answer(rotated, now, &self.clients),
+        let clients = self.clients.load_full();
+        match self.store.rotate(&batch.turns, now, &batch.rights(&clients)).await {
+            Ok(rotated) => batch.answer(rotated, now, &clients),
             Err(error) => {
                 tracing::warn!(%error, members = batch.turns.len(), "a batch of rotations is in doubt");
                 batch.doubt(now);
@@ -139,6 +131,8 @@ impl Worker {
 #[derive(Default)]
 struct Batch {
     turns: Vec<Turn>,
+    /// Who asks, each once; a turn says which of them it is.
+    callers: Vec<Arc<Caller>>,
     /// Who waits for which turn; the first one of a turn leads.
     members: Vec<Vec<oneshot::Sender<Outcome>>>,
     others: Vec<oneshot::Sender<Outcome>>,
@@ -152,18 +146,43 @@ impl Batch {
         let mut queued: Vec<_> = queued.filter(|waiting| !waiting.answer.is_closed()).collect();
         // In one order everywhere, so that the batches of two replicas do not wait for each other.
         queued.sort_by_key(|waiting| waiting.turn.session_id);
-        for Waiting { turn, answer } in queued {
+        for Waiting { mut turn, caller, answer } in queued {
+            turn.caller = batch.place_of(caller);
             match places.get(&turn.session_id) {
                 None => {
                     places.insert(turn.session_id, batch.turns.len());
                     batch.turns.push(turn);
                     batch.members.push(vec![answer]);
                 }
-                Some(&place) if batch.turns[place].generation == turn.generation => batch.members[place].push(answer),
+                // Another caller may have no right to it: not answered by what the first one was.
+                Some(&place) if batch.turns[place].same_as(&turn) => batch.members[place].push(answer),
                 Some(_) => batch.others.push(answer),
             }
         }
         batch
+    }
+
+    fn place_of(&mut self, caller: Arc<Caller>) -> u16 {
+        let known = self.callers.iter().position(|known| Arc::ptr_eq(known, &caller));
+        let place = known.unwrap_or_else(|| {
+            self.callers.push(caller);
+            self.callers.len() - 1
+        });
+        u16::try_from(place).expect("cannot fail: a batch has at most a thousand members")
+    }
+
+    /// Which clients' sessions each caller may rotate.
+    fn rights(&self, clients: &Clients) -> Vec<Right> {
+        let mut rights = Vec::new();
+        for (caller, place) in self.callers.iter().zip(0..) {
+            let usable = clients.iter().filter(|(client_id, _)| caller.may_use(client_id));
+            rights.extend(usable.map(|(client_id, client)| Right {
+                caller: place,
+                client_id: client_id.to_owned(),
+                burst_millis: i64::try_from(client.policy.burst.as_millis()).unwrap_or(i64::MAX),
+            }));
+        }
+        rights
     }
 
     #[expect(clippy::cast_precision_loss, reason = "at most a thousand")]

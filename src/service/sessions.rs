@@ -35,7 +35,8 @@ impl Service {
         now: Timestamp,
     ) -> Result<Page, Error> {
         let after = if page_token.is_empty() { None } else { Some(query.read(page_token)?) };
-        let selection = Selection { subject: query.subject, clients: caller.clients(), client_id: query.client_id };
+        let clients = caller.clients();
+        let selection = Selection { subject: query.subject, clients: clients.as_deref(), client_id: query.client_id };
         let live_at = (!query.include_ended).then_some(now);
         // One more than asked for tells whether there is a next page.
         let mut sessions = self.store.list(selection, live_at, after, page_size + 1).await?;
@@ -49,7 +50,7 @@ impl Service {
     /// One session, ended ones too until they are swept.
     pub async fn get(&self, caller: &Caller, id: SessionId) -> Result<Session, Error> {
         let session = self.store.session(id).await?;
-        session.filter(|session| caller.may_use(&session.client_id)).ok_or(Error::SessionNotFound)
+        session.filter(|session| self.may_touch(caller, "GetSession", session)).ok_or(Error::SessionNotFound)
     }
 
     /// Changes what may be changed of a live session: access tokens minted or replayed from now on show it.
@@ -60,6 +61,11 @@ impl Service {
         update: &Update,
         now: Timestamp,
     ) -> Result<Session, Error> {
+        if update.claims.as_ref().is_some_and(|claims| !caller.may_claim(claims))
+            && !self.lets_through(caller, "UpdateSession", "claims", None)
+        {
+            return Err(self.denied(caller, "UpdateSession", "claims", None));
+        }
         for _ in 0..ATTEMPTS {
             let seen = self.get(caller, id).await?;
             if seen.state(now) != State::Active {

@@ -13,7 +13,7 @@ use crate::time::Timestamp;
 pub struct Selection<'a> {
     pub subject: &'a str,
     /// Only sessions of these clients; `None` for every one.
-    pub clients: Option<&'a [String]>,
+    pub clients: Option<&'a [&'a str]>,
     /// Only sessions of this client, if it is one of them.
     pub client_id: Option<&'a str>,
 }
@@ -23,7 +23,7 @@ impl Selection<'_> {
         use session::Column::{ClientId, Subject};
         Condition::all()
             .add(Subject.eq(self.subject))
-            .add_option(self.clients.map(|clients| ClientId.is_in(clients)))
+            .add_option(self.clients.map(|clients| ClientId.is_in(clients.iter().copied())))
             .add_option(self.client_id.map(|client| ClientId.eq(client)))
     }
 }

@@ -25,7 +25,7 @@ pub use identity::Identity;
 pub use keys::StoredKey;
 pub use lists::Selection;
 pub use open::{Missing, OpenError};
-pub use rotate::{Burst, Turn};
+pub use rotate::{Right, Turn};
 pub use schema::Schema;
 pub use sessions::{IssueRequest, Issued};
 pub use url::Url;

@@ -22,21 +22,32 @@ pub struct Turn {
     pub generation: u32,
     /// Replaces what the session shows, as far as it is set.
     pub device: Device,
+    /// Who asks, by a number that [`Right`]s share.
+    pub caller: u16,
 }
 
-/// A client whose sessions may be rotated, and how far apart two rotations of one burst may be.
+impl Turn {
+    /// Whether another one asks for the same.
+    #[must_use]
+    pub fn same_as(&self, other: &Self) -> bool {
+        (self.session_id, self.generation, self.caller) == (other.session_id, other.generation, other.caller)
+    }
+}
+
+/// That a caller may rotate the sessions of a client, and how far apart two rotations of one burst may be there.
 #[derive(Clone, Debug)]
-pub struct Burst {
+pub struct Right {
+    pub caller: u16,
     pub client_id: String,
-    pub millis: i64,
+    pub burst_millis: i64,
 }
 
 impl Store {
     /// Rotates the sessions whose current token is among `turns`; no session may be among them twice. Answers those it
-    /// rotated, as they are now. Sessions of a client without a `burst` are left alone. An error means that it is not
+    /// rotated, as they are now. Sessions of a client the caller has no right to are left alone. An error means that it is not
     /// known whether they were rotated.
-    pub async fn rotate(&self, turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Result<Vec<Session>, Error> {
-        let statement = if self.writer.is_server() { postgres(turns, now, bursts) } else { sqlite(turns, now, bursts) };
+    pub async fn rotate(&self, turns: &[Turn], now: Timestamp, rights: &[Right]) -> Result<Vec<Session>, Error> {
+        let statement = if self.writer.is_server() { postgres(turns, now, rights) } else { sqlite(turns, now, rights) };
         let rows = self.writer.run_once(|connection| {
             let statement = statement.clone();
             async move { Model::find_by_statement(statement).all(connection.as_ref()).await }
@@ -47,10 +58,10 @@ impl Store {
     }
 }
 
-fn postgres(turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Statement {
-    let from = "unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[]) \
-                AS b (id, generation, user_agent, ip_address, label), \
-                unnest($7::text[], $8::bigint[]) AS c (client_id, burst)";
+fn postgres(turns: &[Turn], now: Timestamp, rights: &[Right]) -> Statement {
+    let from = "unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[]) \
+                AS b (id, generation, user_agent, ip_address, label, caller), \
+                unnest($8::bigint[], $9::text[], $10::bigint[]) AS c (caller, client_id, burst)";
     let sql = update("GREATEST", "LEAST", from, "AND s.id = ANY($2)", "s.");
     let array = |kind, values: Vec<Value>| Value::Array(kind, Some(Box::new(values)));
     // Arrays hold no nulls here, and no device has an empty text: empty stands for unset.
@@ -65,32 +76,35 @@ fn postgres(turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Statement {
         texts(|device| &device.user_agent),
         texts(|device| &device.ip_address),
         texts(|device| &device.label),
-        array(ArrayType::String, bursts.iter().map(|burst| burst.client_id.clone().into()).collect()),
-        array(ArrayType::BigInt, bursts.iter().map(|burst| burst.millis.into()).collect()),
+        array(ArrayType::BigInt, turns.iter().map(|turn| i64::from(turn.caller).into()).collect()),
+        array(ArrayType::BigInt, rights.iter().map(|right| i64::from(right.caller).into()).collect()),
+        array(ArrayType::String, rights.iter().map(|right| right.client_id.clone().into()).collect()),
+        array(ArrayType::BigInt, rights.iter().map(|right| right.burst_millis.into()).collect()),
     ];
     Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
 }
 
-fn sqlite(turns: &[Turn], now: Timestamp, bursts: &[Burst]) -> Statement {
+fn sqlite(turns: &[Turn], now: Timestamp, rights: &[Right]) -> Statement {
     let from = "(SELECT unhex(value ->> 0) AS id, value ->> 1 AS generation, value ->> 2 AS user_agent, \
-                value ->> 3 AS ip_address, value ->> 4 AS label FROM json_each($2)) AS b, \
-                (SELECT value ->> 0 AS client_id, value ->> 1 AS burst FROM json_each($3)) AS c";
+                value ->> 3 AS ip_address, value ->> 4 AS label, \
+                value ->> 5 AS caller FROM json_each($2)) AS b, \
+                (SELECT value ->> 0 AS caller, value ->> 1 AS client_id, value ->> 2 AS burst FROM json_each($3)) AS c";
     let sql = update("MAX", "MIN", from, "", "");
     let turns: Vec<_> = turns
         .iter()
-        .map(|Turn { session_id, generation, device }| {
+        .map(|Turn { session_id, generation, device, caller }| {
             let id = session_id.uuid().simple().to_string();
-            (id, generation, &device.user_agent, &device.ip_address, &device.label)
+            (id, generation, &device.user_agent, &device.ip_address, &device.label, caller)
         })
         .collect();
-    let bursts: Vec<_> = bursts.iter().map(|burst| (&burst.client_id, burst.millis)).collect();
+    let rights: Vec<_> = rights.iter().map(|right| (right.caller, &right.client_id, right.burst_millis)).collect();
     let json = |list: Result<String, serde_json::Error>| list.expect("cannot fail: lists of text and numbers are JSON");
     let values =
-        [now.millis().into(), json(serde_json::to_string(&turns)).into(), json(serde_json::to_string(&bursts)).into()];
+        [now.millis().into(), json(serde_json::to_string(&turns)).into(), json(serde_json::to_string(&rights)).into()];
     Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
 }
 
-/// Row 8, for whoever joins: `b` are the turns, `c` the clients, `$1` is now.
+/// Row 8, for whoever joins: `b` are the turns, `c` the rights, `$1` is now.
 fn update(greatest: &str, least: &str, from: &str, and: &str, returned: &str) -> String {
     let longest = LONGEST_BURST;
     let moment = LAST_MOMENT.as_millis();
@@ -108,7 +122,7 @@ fn update(greatest: &str, least: &str, from: &str, and: &str, returned: &str) ->
          ip_address = COALESCE(NULLIF(b.ip_address, ''), s.ip_address), \
          label = COALESCE(NULLIF(b.label, ''), s.label) \
          FROM {from} \
-         WHERE s.id = b.id {and} AND s.generation = b.generation AND s.client_id = c.client_id \
+         WHERE s.id = b.id {and} AND s.generation = b.generation AND s.client_id = c.client_id AND b.caller = c.caller \
          AND s.revoked_at IS NULL AND s.idle_expires_at >= $1 + {moment} AND s.expires_at >= $1 + {moment} \
          AND s.generation < {} RETURNING ",
         u32::MAX

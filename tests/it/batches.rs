@@ -6,7 +6,7 @@ use std::time::Duration;
 use symbolon::service::Error;
 use symbolon::session::redeem::{Policy, Presented, Rotation, Verdict, redeem};
 use symbolon::session::{Authentication, Chain, Device, Revocation, RevokeReason, Session, SessionId, State};
-use symbolon::store::{Burst, Turn};
+use symbolon::store::{Right, Turn};
 use symbolon::time::Timestamp;
 use symbolon::token::lifetime::Lifetimes;
 
@@ -81,10 +81,13 @@ fn random_session(dice: &Dice) -> Session {
 /// R-RT-15 (B1)
 #[tokio::test]
 async fn the_statement_rotates_the_same_rows_to_the_same_values_as_the_rule() {
-    let bursts: Vec<_> = CLIENTS[..2]
-        .iter()
-        .map(|(client, burst)| Burst { client_id: (*client).to_owned(), millis: i64::try_from(*burst).unwrap() })
-        .collect();
+    // The first caller has a right to both declared clients, the second to one of them, the third to none.
+    let right = |caller, at: usize| Right {
+        caller,
+        client_id: CLIENTS[at].0.to_owned(),
+        burst_millis: i64::try_from(CLIENTS[at].1).unwrap(),
+    };
+    let rights = [right(0, 0), right(0, 1), right(1, 0)];
     for Database { store, kind, .. } in &Database::each().await {
         let dice = Dice::seeded(15);
         let (mut rotated, mut left) = (0, 0);
@@ -98,19 +101,21 @@ async fn the_statement_rotates_the_same_rows_to_the_same_values_as_the_rule() {
                     session_id: session.id,
                     generation: (session.chain.generation - off.min(session.chain.generation - 1)).max(1),
                     device: Device { user_agent: (off == 0).then(|| "new agent".to_owned()), ..Device::default() },
+                    caller: u16::try_from(dice.below(5)).unwrap().saturating_sub(2),
                 });
             }
             // One that is not there at all.
             let nobody = SessionId::new(0, now(), [0xEE; 8]);
-            turns.push(Turn { session_id: nobody, generation: 1, device: Device::default() });
+            turns.push(Turn { session_id: nobody, generation: 1, device: Device::default(), caller: 0 });
 
-            let answered = store.rotate(&turns, now(), &bursts).await.unwrap();
+            let answered = store.rotate(&turns, now(), &rights).await.unwrap();
             for (session, turn) in sessions.iter().zip(&turns) {
-                let burst = CLIENTS[..2].iter().find(|(client, _)| *client == session.client_id);
-                let policy = burst.map(|(_, burst)| Policy {
+                let right =
+                    rights.iter().find(|right| right.caller == turn.caller && right.client_id == session.client_id);
+                let policy = right.map(|right| Policy {
                     leeway: Duration::from_secs(30),
                     recovery_limit: 2,
-                    burst: Duration::from_millis(*burst),
+                    burst: Duration::from_millis(right.burst_millis.unsigned_abs()),
                     rotation_when_due: false,
                 });
                 let presented =

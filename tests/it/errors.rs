@@ -2,10 +2,12 @@
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
+use std::time::Duration;
 
 use prost_reflect::EnumValueDescriptor;
 use symbolon::rpc::status::{DOMAIN, Failure, Row, TABLE, Violation};
 use symbolon::service::Error;
+use symbolon::service::caller::Permission;
 use symbolon::{config, pb::auth::ErrorReason};
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -30,6 +32,9 @@ macro_rules! every_failure {
 every_failure! {
     Failure::FieldsInvalid(_) => Failure::FieldsInvalid(vec![violation("subject"), violation("audience[1]")]),
     Failure::CallerUnauthenticated => Failure::CallerUnauthenticated,
+    Failure::Service(Error::CallerNotPermitted { .. }) =>
+        Error::CallerNotPermitted { caller: "backend".to_owned(), permission: Permission::Issue }.into(),
+    Failure::Service(Error::RateLimited(_)) => Error::RateLimited(Duration::from_secs(2)).into(),
     Failure::Service(Error::GrantNotPermitted { .. }) =>
         Error::GrantNotPermitted { caller: "backend".to_owned(), field: "scope" }.into(),
     Failure::Service(Error::TokenTooLarge) => Error::TokenTooLarge.into(),
@@ -87,7 +92,7 @@ fn an_answer_says_when_to_ask_again_exactly_where_asking_again_helps() {
 }
 
 #[test]
-fn only_field_invalid_lists_fields_and_only_grant_not_permitted_names_the_caller() {
+fn only_field_invalid_lists_fields_and_only_a_refusal_by_policy_names_the_caller() {
     for (row, status) in every_answer() {
         let fields = if row.reason == ErrorReason::FieldInvalid { vec!["audience[1]", "subject"] } else { vec![] };
         assert_eq!(bad_fields(&status), fields, "{}", row.name());
@@ -96,8 +101,11 @@ fn only_field_invalid_lists_fields_and_only_grant_not_permitted_names_the_caller
         let known = |known: &[(&str, &str)]| -> Vec<(String, String)> {
             known.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
         };
-        let grant = row.reason == ErrorReason::GrantNotPermitted;
-        let should_be = known(if grant { &[("caller", "backend"), ("field", "scope")] } else { &[] });
+        let should_be = known(match row.name() {
+            "GRANT_NOT_PERMITTED" => &[("caller", "backend"), ("field", "scope")],
+            "CALLER_NOT_PERMITTED" => &[("caller", "backend"), ("permission", "issue")],
+            _ => &[],
+        });
         assert_eq!(told, should_be, "{}", row.name());
     }
 }

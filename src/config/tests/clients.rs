@@ -1,12 +1,12 @@
 use super::*;
-use crate::config::{Client, read_clients};
+use crate::config::Client;
 
 fn clients(text: &str) -> Written {
     toml("clients_file = 'clients.toml'").file("clients.toml", text)
 }
 
 fn web(text: &str) -> Client {
-    clients(&format!("[clients.web]\naudience = ['api']\n{text}")).dev().config.clients["web"].clone()
+    clients(&format!("[clients.web]\naudience = ['api']\n{text}")).dev().config.declared.clients["web"].clone()
 }
 
 #[test]
@@ -23,7 +23,7 @@ fn without_a_file_there_is_one_client_web() {
         recovery_limit: 2,
         rotation_when_due: false,
     };
-    assert_eq!(config.clients.into_iter().collect::<Vec<_>>(), [("web".to_owned(), expected)]);
+    assert_eq!(config.declared.clients.into_iter().collect::<Vec<_>>(), [("web".to_owned(), expected)]);
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_client_says_what_it_wants_and_has_the_defaults_for_the_rest() {
     ";
     let written = clients(text).env("SYMBOLON_SESSION_LEEWAY", "0s").env("SYMBOLON_SESSION_BURST", "60s");
     let loaded = written.dev();
-    let web = &loaded.config.clients["web"];
+    let web = &loaded.config.declared.clients["web"];
     assert_eq!((web.audience.len(), web.scope.as_slice()), (2, ["read".to_owned()].as_slice()));
     assert_eq!(
         (web.access_token_ttl, web.session_ttl, web.idle_ttl),
@@ -52,7 +52,7 @@ fn a_client_says_what_it_wants_and_has_the_defaults_for_the_rest() {
     );
     assert_eq!((web.leeway, web.burst, web.recovery_limit), (seconds(5), seconds(10), 0));
     assert!(web.rotation_when_due);
-    let mobile = &loaded.config.clients["mobile"];
+    let mobile = &loaded.config.declared.clients["mobile"];
     assert_eq!((mobile.leeway, mobile.burst, mobile.recovery_limit), (seconds(0), seconds(60), 2));
     assert_eq!(loaded.warnings, Vec::<String>::new());
 }
@@ -113,11 +113,11 @@ fn all_faults_of_the_file_are_reported_at_once_with_their_paths() {
 
 #[test]
 fn a_client_without_audience_and_a_file_without_client_are_faults() {
-    assert!(clients("[clients.web]").fault().starts_with("clients.web.audience (file clients.toml): missing"));
+    assert!(clients("[clients.web]").fault().starts_with("clients.web.audience (file clients.toml, line 1): missing"));
     assert!(clients("").fault().contains("no client is declared"));
     assert!(clients("clients = 1").fault().contains("[clients.<name>]"));
     assert!(clients("clients.web = 1").fault().contains("expected a section"));
-    assert!(clients("[clients").fault().starts_with("file clients.toml: line 1, column "));
+    assert!(clients("[clients").fault().starts_with("file clients.toml, line 1: not valid TOML"));
 }
 
 #[test]
@@ -146,13 +146,4 @@ fn what_does_not_go_together_is_a_warning_that_names_client_and_reason() {
     assert_eq!(warnings.len(), starts.len(), "{warnings:#?}");
     assert!(warnings.iter().zip(starts).all(|(warning, start)| warning.starts_with(start)), "{warnings:#?}");
     assert_eq!(env("SYMBOLON_SESSION_BURST", "5s").dev().warnings.len(), 1, "the client `web` is warned of too");
-}
-
-#[test]
-fn the_file_can_be_read_again_alone() {
-    let defaults = written().dev().config.client_defaults;
-    let path = Path::new("clients.toml");
-    let (clients, warnings) = read_clients("[clients.tv]\naudience = ['api']", path, &defaults).expect("no fault");
-    assert_eq!((clients["tv"].recovery_limit, warnings.len()), (2, 0));
-    assert!(read_clients("[clients.tv]", path, &defaults).is_err());
 }

@@ -18,7 +18,9 @@ fn dev_needs_nothing_and_listens_on_localhost() {
     assert_eq!((config.edge.base_path.as_str(), config.edge.cookie_path.as_str()), ("/auth", "/"));
     assert_eq!((config.edge.client_id.as_str(), config.edge.audience), ("web", vec!["api".to_owned()]));
     assert_eq!(config.log, "info");
-    assert!(config.database_url.is_none() && config.master_keys.is_none() && config.callers_file.is_none());
+    assert!(
+        config.database_url.is_none() && config.master_keys.is_none() && config.declarations.callers_file.is_none()
+    );
     assert!(config.gateway.listen.is_none() && config.retired_master_key_ids.is_empty());
     assert_eq!(loaded.warnings, Vec::<String>::new());
 }

@@ -15,9 +15,9 @@ fn all_faults_of_file_environment_and_clients_are_reported_at_once() {
         "grpc.listen",
         "ops.listen",
         "session.leeway",
+        "clients.web.audience",
         "clients.web.lee_way",
         "clients.web.burst",
-        "clients.web.audience",
     ];
     assert_eq!(keys, expected, "{faults:#?}");
 }
@@ -25,9 +25,12 @@ fn all_faults_of_file_environment_and_clients_are_reported_at_once() {
 #[test]
 fn an_unknown_key_is_asked_whether_it_meant_a_known_one() {
     let fault = toml("isuer = 'http://a.example'").fault();
-    assert_eq!(fault, "isuer (file /etc/symbolon.toml): unknown key, did you mean `issuer`?");
+    assert_eq!(fault, "isuer (file /etc/symbolon.toml, line 1): unknown key, did you mean `issuer`?");
     let fault = toml("[grpc]\ntls-cert = 'x'").fault();
-    assert_eq!(fault, "grpc.tls-cert (file /etc/symbolon.toml): unknown key, did you mean `grpc.tls_cert_file`?");
+    assert_eq!(
+        fault,
+        "grpc.tls-cert (file /etc/symbolon.toml, line 2): unknown key, did you mean `grpc.tls_cert_file`?"
+    );
     assert!(toml("[grpc]\nissuer = 'x'").fault().ends_with("unknown key, did you mean `issuer`?"));
     assert!(toml("public_url = 'x'").fault().ends_with("did you mean `edge.public_url`?"));
     assert!(toml("[grpc]\nzzz = 'x'").fault().ends_with("unknown key"));
@@ -36,7 +39,7 @@ fn an_unknown_key_is_asked_whether_it_meant_a_known_one() {
 #[test]
 fn an_unknown_section_is_one_fault_however_much_stands_in_it() {
     let fault = toml("[sesion]\nttl = '1d'\nidle_ttl = '1d'").fault();
-    assert_eq!(fault, "sesion (file /etc/symbolon.toml): unknown section, did you mean `session`?");
+    assert_eq!(fault, "sesion (file /etc/symbolon.toml, line 1): unknown section, did you mean `session`?");
     assert!(toml("[clients.web]\naudience = ['api']").fault().ends_with("did you mean `clients_file`?"));
 }
 
@@ -57,7 +60,7 @@ fn an_unknown_variable_is_a_warning_with_a_suggestion() {
 fn broken_toml_is_reported_with_line_and_column_and_hides_nothing_else() {
     let broken = toml("log = 'info'\n[grpc]\nlisten = = 5").env("SYMBOLON_LOG", "");
     let faults = broken.load(Profile::Serve).expect_err("broken").to_string();
-    assert!(faults.contains("file /etc/symbolon.toml: line 3, column 10: not valid TOML"), "{faults}");
+    assert!(faults.contains("file /etc/symbolon.toml, line 3: not valid TOML at column 10"), "{faults}");
     assert!(faults.contains("log (environment SYMBOLON_LOG)"), "{faults}");
     assert!(!faults.contains("issuer"), "nobody knows whether the file sets it: {faults}");
 }
@@ -65,7 +68,7 @@ fn broken_toml_is_reported_with_line_and_column_and_hides_nothing_else() {
 #[test]
 fn a_wrong_type_names_key_source_and_what_is_expected() {
     let fault = toml("[grpc]\nlisten = 50051").fault();
-    assert!(fault.starts_with("grpc.listen (file /etc/symbolon.toml): expected `host:port` like"), "{fault}");
+    assert!(fault.starts_with("grpc.listen (file /etc/symbolon.toml, line 2): expected `host:port` like"), "{fault}");
     assert!(fault.ends_with("this is of type integer"), "{fault}");
     let fault = env("SYMBOLON_GRPC_LISTEN", "localhost").fault();
     assert!(fault.starts_with("grpc.listen (environment SYMBOLON_GRPC_LISTEN): expected `host:port`"), "{fault}");
@@ -74,7 +77,8 @@ fn a_wrong_type_names_key_source_and_what_is_expected() {
 #[test]
 fn a_file_that_cannot_be_read_is_a_fault_that_names_it() {
     assert!(env("SYMBOLON_CONFIG_FILE", "/no/file").fault().contains("SYMBOLON_CONFIG_FILE): cannot read /no/file: "));
-    assert!(env("SYMBOLON_CLIENTS_FILE", "/no/file").fault().starts_with("clients_file (environment"));
+    assert!(env("SYMBOLON_CLIENTS_FILE", "/no/file").fault().starts_with("clients_file (file /no/file): cannot"));
+    assert!(env("SYMBOLON_CALLERS_FILE", "/no/file").fault().starts_with("callers_file (file /no/file): cannot"));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 use super::*;
 
 /// Every name promised to users, with a value of a good form. Written out, so that a row lost is noticed.
-const NAMES: [(&str, &str); 48] = [
+const NAMES: [(&str, &str); 50] = [
     ("SYMBOLON_DATA_DIR", "/var/lib/symbolon"),
     ("SYMBOLON_DATABASE_URL", "postgres://localhost/symbolon"),
     ("SYMBOLON_GRPC_LISTEN", "0.0.0.0:50051"),
@@ -24,6 +24,8 @@ const NAMES: [(&str, &str); 48] = [
     ("SYMBOLON_SESSION_RECOVERY_LIMIT", "3"),
     ("SYMBOLON_SESSION_BURST", "10m"),
     ("SYMBOLON_CLIENTS_FILE", "clients.toml"),
+    ("SYMBOLON_LIMITS_ROTATIONS_PER_SECOND", "7"),
+    ("SYMBOLON_LIMITS_ISSUES_PER_SECOND", "8"),
     ("SYMBOLON_KEYS_ROTATE_EVERY", "1s"),
     ("SYMBOLON_KEYS_PUBLISH_AHEAD", "1s"),
     ("SYMBOLON_EDGE_PUBLIC_URL", "https://auth.example.com/"),
@@ -54,7 +56,7 @@ const NAMES: [(&str, &str); 48] = [
 
 fn everything(secret_form: &str) -> Written {
     let mut written = written().file("empty.toml", "").file("secret", "t");
-    written = written.file("clients.toml", "[clients.mobile]\naudience = ['api']");
+    written = written.file("clients.toml", "[clients.mobile]\naudience = ['api']").file("callers.toml", "");
     let secrets = ["SYMBOLON_MASTER_KEYS", "SYMBOLON_EDGE_VERIFIER_TOKEN", "SYMBOLON_EDGE_ISSUER_TOKEN"];
     for (name, value) in NAMES {
         let secret = secrets.iter().find_map(|secret| name.strip_prefix(secret));
@@ -79,8 +81,8 @@ fn every_promised_name_is_known_and_its_value_arrives() {
             assert_eq!(config.retired_master_key_ids, [1, 255]);
             assert_eq!(config.grpc.tls_client_ca_file.as_deref(), Some(Path::new("ca.pem")));
             assert_eq!((config.grpc.reflection, config.edge.hsts), (false, Some(true)));
-            assert_eq!(config.clients["mobile"].leeway, seconds(0));
-            assert_eq!(config.clients["mobile"].recovery_limit, 3);
+            assert_eq!(config.declared.clients["mobile"].leeway, seconds(0));
+            assert_eq!(config.declared.clients["mobile"].recovery_limit, 3);
             assert_eq!(config.edge.trusted_proxies, ["10.0.0.0/8", "fd00::/8"]);
             assert_eq!(config.gateway.login_url.as_deref(), Some("/login?from=gateway"));
             assert!(config.master_keys.is_some() && config.edge.verifier.token.is_some());
@@ -109,9 +111,9 @@ fn the_same_settings_can_stand_in_toml() {
     let config = toml(text).dev().config;
     assert_eq!(config.retired_master_key_ids, [3, 4]);
     assert_eq!(config.keys.publish_ahead, seconds(5400));
-    assert_eq!(config.client_defaults.session_ttl, seconds(12 * 3600));
-    assert_eq!(config.clients["web"].recovery_limit, 1);
-    assert_eq!(config.clients["web"].access_token_ttl, seconds(300));
+    assert_eq!(config.declarations.client_defaults.session_ttl, seconds(12 * 3600));
+    assert_eq!(config.declared.clients["web"].recovery_limit, 1);
+    assert_eq!(config.declared.clients["web"].access_token_ttl, seconds(300));
     assert_eq!(config.gateway.listen.as_deref(), Some("localhost:1"));
 }
 
@@ -133,7 +135,7 @@ fn a_duration_is_a_number_with_a_unit_in_whole_seconds_and_within_its_limits() {
     let good = [("900s", 900), ("15m", 900), ("1h", 3600), ("60m", 3600), ("14m 59s", 899), ("1s", 1)];
     for (text, expected) in good {
         let config = env("SYMBOLON_ACCESS_TOKEN_TTL", text).dev().config;
-        assert_eq!(config.client_defaults.access_token_ttl, seconds(expected), "{text}");
+        assert_eq!(config.declarations.client_defaults.access_token_ttl, seconds(expected), "{text}");
     }
     for text in ["900", "0", "0s", "61m", "1500ms", "-5m", "5", "m", "5 parsecs", "99999999999999999999d"] {
         let fault = env("SYMBOLON_ACCESS_TOKEN_TTL", text).fault();
@@ -151,6 +153,7 @@ fn every_limit_is_kept_at_both_ends() {
         ("SYMBOLON_SESSION_BURST", vec!["1s", "600s"], vec!["0s", "601s"]),
         ("SYMBOLON_SESSION_TTL", vec!["1s", "3650d"], vec!["0s", "3651d"]),
         ("SYMBOLON_SESSION_IDLE_TTL", vec!["1s", "3650d"], vec!["0s", "3651d"]),
+        ("SYMBOLON_LIMITS_ROTATIONS_PER_SECOND", vec!["1", "1000000"], vec!["0", "1000001", "1.5", "1/s"]),
         ("SYMBOLON_KEYS_ROTATE_EVERY", vec!["1s", "3651d"], vec!["0s"]),
         ("SYMBOLON_KEYS_PUBLISH_AHEAD", vec!["1s"], vec!["0s"]),
         ("SYMBOLON_RETIRED_MASTER_KEY_IDS", vec!["", "1", "1,255"], vec!["0", "256", "1,,2", "a"]),

@@ -7,6 +7,7 @@ use symbolon::cli::{World, assemble};
 use symbolon::clock::ManualClock;
 use symbolon::config::{self, Profile};
 use symbolon::keys::MasterKeys;
+use symbolon::rpc::methods::Methods;
 use symbolon::rpc::{self, Limits};
 use symbolon::store::{Missing, Store, Url};
 use symbolon::time::Timestamp;
@@ -33,10 +34,17 @@ impl Bounded {
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
         let world = World { clock, entropy: Arc::new(Dice::seeded(1)) };
-        let service = assemble(&config, store, &MasterKeys::parse(MASTER_KEY).unwrap(), world).await.unwrap();
+        let service =
+            assemble(&config, store, &MasterKeys::parse(MASTER_KEY).unwrap(), Profile::Dev, world).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let grpc = listener.local_addr().unwrap().to_string();
-        let server = rpc::Server { service: Arc::new(service), listeners: vec![listener], limits, reflection: false };
+        let server = rpc::Server {
+            service: Arc::new(service),
+            methods: Methods::of_the_contract().unwrap(),
+            listeners: vec![listener],
+            limits,
+            reflection: false,
+        };
         let task = tokio::spawn(async move { rpc::serve(server, std::future::pending()).await.unwrap() });
         Self { grpc, task, _dir: dir }
     }

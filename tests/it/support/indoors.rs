@@ -27,7 +27,7 @@ static OPENED: AtomicU64 = AtomicU64::new(1000);
 pub(crate) struct Indoors {
     pub(crate) service: Service,
     pub(crate) clock: Arc<ManualClock>,
-    pub(crate) caller: Caller,
+    pub(crate) caller: Arc<Caller>,
 }
 
 impl Indoors {
@@ -47,8 +47,8 @@ impl Indoors {
         let seed = OPENED.fetch_add(1, Ordering::Relaxed);
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(seed)) };
         let keys = MasterKeys::parse(master_keys).unwrap();
-        let service = assemble(&config, store, &keys, world).await?;
-        Ok(Self { service, clock, caller: Caller::local() })
+        let service = assemble(&config, store, &keys, Profile::Dev, world).await?;
+        Ok(Self { service, clock, caller: Arc::new(Caller::local()) })
     }
 
     /// Lets go of the database.

@@ -14,8 +14,11 @@ use symbolon::pb::auth::{IssueTokensResponse, RefreshTokensResponse, RevokeSessi
 use symbolon::store::{Missing, Store, Url};
 use symbolon::time::Timestamp;
 use tempfile::TempDir;
-use tonic::Status;
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
 use tonic::transport::Channel;
+use tonic::{Request, Status};
 
 use super::{Dice, redeem, sign_in};
 
@@ -36,17 +39,42 @@ pub(crate) struct Server {
     channel: Channel,
 }
 
+/// Puts a secret into every request.
+#[derive(Clone)]
+pub(crate) struct Bearer(MetadataValue<Ascii>);
+
+impl Bearer {
+    pub(crate) fn of(secret: &str) -> Self {
+        Self(format!("Bearer {secret}").parse().unwrap())
+    }
+}
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        request.metadata_mut().insert("authorization", self.0.clone());
+        Ok(request)
+    }
+}
+
 /// What differs from a plain server.
 #[derive(Clone)]
 pub(crate) struct Settings {
     env: BTreeMap<String, String>,
     clients: Option<String>,
+    callers: Option<String>,
+    profile: Profile,
     master_keys: String,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Self { env: BTreeMap::new(), clients: None, master_keys: MASTER_KEY.to_owned() }
+        Self {
+            env: BTreeMap::new(),
+            clients: None,
+            callers: None,
+            profile: Profile::Dev,
+            master_keys: MASTER_KEY.to_owned(),
+        }
     }
 }
 
@@ -61,6 +89,18 @@ impl Settings {
     pub(crate) fn clients(mut self, toml: &str) -> Self {
         self.clients = Some(toml.to_owned());
         self
+    }
+
+    /// Gives it a callers file with this content.
+    pub(crate) fn callers(mut self, toml: &str) -> Self {
+        self.callers = Some(toml.to_owned());
+        self
+    }
+
+    /// Has it let nobody in without a credential, as `serve` does.
+    pub(crate) fn serving(mut self) -> Self {
+        self.profile = Profile::Serve;
+        self.env("SYMBOLON_ISSUER", "http://localhost:8080")
     }
 
     pub(crate) fn master_keys(mut self, keys: &str) -> Self {
@@ -99,15 +139,20 @@ impl Server {
         default("SYMBOLON_DATA_DIR", &dir.path().display().to_string());
         default("SYMBOLON_GRPC_LISTEN", "127.0.0.1:0");
         default("SYMBOLON_OPS_LISTEN", "127.0.0.1:0");
-        let clients = settings.clients.clone();
-        if clients.is_some() {
-            default("SYMBOLON_CLIENTS_FILE", "clients.toml");
-        }
-        let read = |path: &Path| match &clients {
-            Some(toml) if path == Path::new("clients.toml") => Ok(toml.clone()),
-            _ => Err(io::Error::from(io::ErrorKind::NotFound)),
+        let files: BTreeMap<_, _> = [
+            ("clients.toml", "SYMBOLON_CLIENTS_FILE", &settings.clients),
+            ("callers.toml", "SYMBOLON_CALLERS_FILE", &settings.callers),
+        ]
+        .into_iter()
+        .filter_map(|(file, setting, toml)| Some((file, setting, toml.clone()?)))
+        .inspect(|(file, setting, _)| default(setting, file))
+        .map(|(file, _, toml)| (file, toml))
+        .collect();
+        let read = |path: &Path| {
+            let toml = path.to_str().and_then(|path| files.get(path));
+            toml.cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         };
-        let config = config::load(Profile::Dev, None, &env, read).unwrap().config;
+        let config = config::load(settings.profile, None, &env, read).unwrap().config;
         let listeners = Listeners::bind(&config).await.unwrap();
         let (grpc, ops) = (listeners.grpc_port().unwrap(), listeners.ops_port().unwrap());
         let url = Url::Sqlite(dir.path().join("symbolon.db"));
@@ -115,9 +160,9 @@ impl Server {
         store.migrate().await.unwrap();
         let keys = MasterKeys::parse(&settings.master_keys).unwrap();
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(1)) };
-        let service = assemble(&config, store, &keys, world).await.unwrap();
+        let service = assemble(&config, store, &keys, settings.profile, world).await.unwrap();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let running = Running::start(service, listeners, &metrics, true);
+        let running = Running::start(service, listeners, &metrics, true).unwrap();
         let grpc = format!("127.0.0.1:{grpc}");
         let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
         Self { clock, grpc, ops: format!("127.0.0.1:{ops}"), dir, running, channel }
@@ -125,6 +170,11 @@ impl Server {
 
     pub(crate) fn client(&self) -> AuthServiceClient<Channel> {
         AuthServiceClient::new(self.channel.clone())
+    }
+
+    /// The same as a caller that brings a secret.
+    pub(crate) fn as_caller(&self, secret: &str) -> AuthServiceClient<InterceptedService<Channel, Bearer>> {
+        AuthServiceClient::with_interceptor(self.channel.clone(), Bearer::of(secret))
     }
 
     pub(crate) fn channel(&self) -> Channel {

@@ -1,0 +1,102 @@
+//! What stands before every method: nobody reaches one without being known and permitted, and before anything of the
+//! request is read. What a caller may ask a method for is decided behind it.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use futures_util::future::{Either, Ready, ready};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tower::{Layer, Service as TowerService};
+
+use crate::rpc::caller::authenticate;
+use crate::rpc::methods::{Method, Methods, Needs};
+use crate::rpc::status::Failure;
+use crate::service::{Caller, Service};
+
+/// A call that was let in, in the request's extensions.
+#[derive(Clone, Debug)]
+pub(super) struct Admitted {
+    pub(super) method: &'static str,
+    pub(super) caller: Arc<Caller>,
+}
+
+/// Stands before all services of a server.
+#[derive(Clone)]
+pub(super) struct Gate {
+    service: Arc<Service>,
+    methods: Arc<Methods>,
+}
+
+/// A service with a [`Gate`] before it.
+#[derive(Clone)]
+pub(super) struct Gated<S> {
+    gate: Gate,
+    inner: S,
+}
+
+impl Gate {
+    pub(super) fn new(service: Arc<Service>, methods: Methods) -> Self {
+        Self { service, methods: Arc::new(methods) }
+    }
+
+    /// `None`: whoever it is, there is nothing to know about the caller.
+    fn admit(&self, request: &Request<Body>) -> Result<Option<Admitted>, Status> {
+        let Some(Method { name: method, needs }) = self.methods.at(request.uri().path()) else {
+            return Err(Status::unimplemented(""));
+        };
+        if needs == Needs::Nothing {
+            return Ok(None);
+        }
+        let caller = authenticate(&self.service.callers.load(), request.headers(), request.extensions())
+            .ok_or_else(|| refuse(method, Failure::CallerUnauthenticated))?;
+        if let Needs::Permission(permission) = needs {
+            self.service.permit(&caller, method, permission).map_err(|error| refuse(method, error.into()))?;
+        }
+        Ok(Some(Admitted { method, caller }))
+    }
+}
+
+fn refuse(method: &'static str, failure: Failure) -> Status {
+    count(method, failure.row().name());
+    failure.into()
+}
+
+/// Counts how a call of a method ended.
+pub(super) fn count(method: &'static str, reason: &'static str) {
+    metrics::counter!("symbolon_calls_total", "method" => method, "reason" => reason).increment(1);
+}
+
+impl<S> Layer<S> for Gate {
+    type Service = Gated<S>;
+
+    fn layer(&self, inner: S) -> Gated<S> {
+        Gated { gate: self.clone(), inner }
+    }
+}
+
+impl<S> TowerService<Request<Body>> for Gated<S>
+where
+    S: TowerService<Request<Body>, Response = Response<Body>>,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Either<S::Future, Ready<Result<Response<Body>, S::Error>>>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, mut request: Request<Body>) -> Self::Future {
+        match self.gate.admit(&request) {
+            Ok(admitted) => {
+                if let Some(admitted) = admitted {
+                    request.extensions_mut().insert(admitted);
+                }
+                Either::Left(self.inner.call(request))
+            }
+            Err(status) => Either::Right(ready(Ok(status.into_http()))),
+        }
+    }
+}
