@@ -65,7 +65,7 @@ fn methods() -> Vec<(String, Needs)> {
     methods.iter().map(|(path, method)| (path.to_owned(), method.needs)).collect()
 }
 
-/// Calls a method with an empty message of its kind.
+/// Calls a method with an empty message of its kind; of a stream only the beginning is waited for.
 async fn call(server: &Server, path: &str, credential: Option<&str>) -> Result<(), Status> {
     let mut grpc = Grpc::new(server.channel());
     grpc.ready().await.unwrap();
@@ -74,7 +74,7 @@ async fn call(server: &Server, path: &str, credential: Option<&str>) -> Result<(
         request.metadata_mut().insert("authorization", credential.parse().unwrap());
     }
     let path = PathAndQuery::try_from(path.to_owned()).unwrap();
-    grpc.unary(request, path, ProstCodec::<(), ()>::default()).await.map(drop)
+    grpc.server_streaming(request, path, ProstCodec::<(), ()>::default()).await.map(drop)
 }
 
 fn is_unauthenticated(status: &Status) -> bool {
