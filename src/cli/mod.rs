@@ -1,14 +1,17 @@
 //! The composition root: the only place that builds things. One file a subcommand; nothing looks at it.
 
 mod assemble;
+mod client;
 mod configuration;
 mod data_dir;
 mod dev;
 pub mod listen;
 mod migrate;
+mod reload;
 mod run;
 mod serve;
 mod sessions;
+mod tls;
 mod token;
 
 use std::io::Write;
@@ -36,7 +39,7 @@ enum Command {
     /// Runs everything on this machine with an embedded database; makes what it needs
     Dev(Configured),
     /// Runs the service
-    Serve(Configured),
+    Serve(serve::Serve),
     /// Changes or shows the database's schema
     #[command(subcommand)]
     Migrate(migrate::Migrate),
@@ -71,7 +74,7 @@ enum Output {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Dev(configured) => block_on(dev::dev(configured)),
-        Command::Serve(configured) => block_on(serve::serve(configured)),
+        Command::Serve(serve) => block_on(serve::serve(serve)),
         Command::Migrate(migrate) => block_on(migrate::migrate(migrate)),
         Command::Sessions(sessions) => block_on(sessions::sessions(sessions)),
         Command::Token(token) => token::token(token),

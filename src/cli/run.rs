@@ -13,6 +13,7 @@ use tokio::task::JoinSet;
 
 use super::Failure;
 use super::listen::{Reach, listen, port};
+use super::tls::ServedTls;
 use crate::config::{Config, Loaded, Source};
 use crate::rpc::{self, Limits};
 use crate::service::Service;
@@ -22,14 +23,17 @@ use crate::{ops, telemetry};
 pub struct Listeners {
     pub grpc: Vec<TcpListener>,
     pub ops: Vec<TcpListener>,
+    /// Of gRPC.
+    pub tls: Option<ServedTls>,
 }
 
 impl Listeners {
-    /// Binds what the configuration asks for.
-    pub async fn bind(config: &Config) -> Result<Self, Failure> {
+    /// Binds what the configuration asks for, gRPC within its reach.
+    pub async fn bind(config: &Config, grpc: Reach) -> Result<Self, Failure> {
         Ok(Self {
-            grpc: listen(&config.grpc.listen, "SYMBOLON_GRPC_LISTEN", Reach::LoopbackOnly).await?,
+            grpc: listen(&config.grpc.listen, "SYMBOLON_GRPC_LISTEN", grpc).await?,
             ops: listen(&config.ops.listen, "SYMBOLON_OPS_LISTEN", Reach::Anywhere).await?,
+            tls: config.grpc.tls.as_ref().map(ServedTls::read).transpose()?,
         })
     }
 
@@ -67,6 +71,7 @@ impl Running {
         let server = rpc::Server {
             service: Arc::clone(&service),
             listeners: listeners.grpc,
+            tls: listeners.tls.as_ref().map(|tls| Arc::clone(&tls.current)),
             limits: Limits::default().with_drawn_age(drawn),
             reflection,
         };
@@ -75,6 +80,9 @@ impl Running {
         for listener in listeners.ops {
             let (service, metrics, end) = (Arc::clone(&service), metrics.clone(), told(stopped.clone()));
             tasks.spawn(async move { ops::serve(listener, service, metrics, end).await.map_err(Failure::from) });
+        }
+        if let Some(tls) = listeners.tls {
+            tasks.spawn(tls.follow(told(stopped.clone())));
         }
         let (sweeper, end) = (Arc::clone(&service), told(stopped));
         tasks.spawn(async move {
@@ -125,7 +133,7 @@ async fn told(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Settings that are read and checked, and that no part of this version acts on yet.
-const NOT_YET: [&str; 5] = ["callers_file", "edge.", "gateway.", "grpc.tls_", "keys."];
+const NOT_YET: [&str; 4] = ["callers_file", "edge.", "gateway.", "keys."];
 
 /// Starts telemetry and reports what is probably not meant.
 pub(super) fn start_telemetry(loaded: &Loaded) -> Result<PrometheusHandle, Failure> {

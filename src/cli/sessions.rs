@@ -1,15 +1,12 @@
 //! `symbolon sessions`: a gRPC client of a running service, so that it works beside it.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
-use tonic::Status;
-use tonic::transport::Channel;
-use tonic_types::StatusExt;
 
+use super::client::{Server, told};
 use super::{Failure, Output, print};
 use crate::pb;
-use crate::pb::auth::auth_service_client::AuthServiceClient;
 use crate::pb::auth::{
     ExplainSessionRequest, ExplainSessionResponse, ListSessionsRequest, ListSessionsResponse, RevokeReason,
     RevokeSessionRequest, RevokeSessionResponse, Session, SessionState, revoke_session_request,
@@ -53,13 +50,6 @@ pub(super) enum Sessions {
         #[command(flatten)]
         server: Server,
     },
-}
-
-/// Where the service is.
-#[derive(Args)]
-pub(super) struct Server {
-    #[arg(long, value_name = "URL", default_value = "http://localhost:50051")]
-    server: String,
 }
 
 /// Why a session ends.
@@ -124,30 +114,6 @@ async fn list(server: Server, mut request: ListSessionsRequest, output: Output) 
             table(&head, &all.sessions.iter().map(row).collect::<Vec<_>>())
         }
     })
-}
-
-impl Server {
-    async fn connect(&self) -> Result<AuthServiceClient<Channel>, Failure> {
-        let unreachable = |cause| format!("{} is not reached: {}", self.server, root(&cause));
-        let channel =
-            Channel::from_shared(self.server.clone()).map_err(|_| format!("--server {}: not a URL", self.server))?;
-        Ok(AuthServiceClient::new(channel.connect().await.map_err(unreachable)?))
-    }
-}
-
-fn root(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.last().map(ToString::to_string).unwrap_or_default()
-}
-
-/// What the service said, in one sentence a field.
-#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn told(status: Status) -> Failure {
-    let details = status.get_error_details();
-    let reason = details.error_info().map(|info| format!(" ({})", info.reason)).unwrap_or_default();
-    let fields = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
-    let fields: String = fields.map(|field| format!("\n  {} {}", field.field, field.description)).collect();
-    format!("{}{reason}{fields}", status.message()).into()
 }
 
 impl From<Reason> for i32 {

@@ -6,18 +6,21 @@ use std::path::{Path, PathBuf};
 
 use super::client::ClientDefaults;
 use super::clients::{self, Checked};
-use super::fault::{Fault, Faults, Source};
+use super::fault::{Fault, Faults, Remark, Source};
 use super::resolve::Settings;
 use super::settings::env_name;
 use super::source::{ReadFile, Sources};
 use super::suggest::hint;
-use super::{Config, Edge, EdgeMode, Gateway, Grpc, Keys, Loaded, Ops, Profile, Upstream, form, print};
+use super::{
+    Config, Edge, EdgeMode, Gateway, Grpc, Keys, Loaded, Ops, Profile, Tls, TlsVersion, Upstream, form, print,
+};
 
 pub(super) fn load(
     profile: Profile,
     config_path: Option<&Path>,
     env: &BTreeMap<String, String>,
     read_file: ReadFile<'_>,
+    check_tls: &dyn Fn(&Tls) -> Vec<Remark>,
 ) -> Result<Loaded, Faults> {
     let mut faults = Vec::new();
     let sources = Sources::read(config_path, env, read_file, &mut faults);
@@ -35,15 +38,25 @@ pub(super) fn load(
         faults.extend(more);
         Checked::default()
     });
+    let tls = tls(&settings);
+    let remarks = tls.as_ref().map(check_tls).unwrap_or_default();
+    let mut warnings: Vec<String> =
+        unknown.iter().map(|(name, near)| format!("{name}: unknown variable{}", hint(near.as_deref()))).collect();
+    for remark in remarks {
+        match remark {
+            Remark::Fault { setting, message } => {
+                faults.push(Fault::new(setting, settings.entry(setting).source.clone(), message));
+            }
+            Remark::Warning { setting, message } => warnings.push(format!("{setting}: {message}")),
+        }
+    }
     if !faults.is_empty() {
         return Err(Faults(faults));
     }
 
-    let mut warnings: Vec<String> =
-        unknown.iter().map(|(name, near)| format!("{name}: unknown variable{}", hint(near.as_deref()))).collect();
     warnings.extend(checked.warnings);
     let printed = print::printed(profile, &settings);
-    Ok(Loaded { config: build(&settings, defaults, checked.clients), warnings, printed })
+    Ok(Loaded { config: build(&settings, defaults, checked.clients, tls), warnings, printed })
 }
 
 /// In `dev` the public URL follows the edge's port, and the issuer the public URL.
@@ -86,6 +99,19 @@ fn half_pairs(settings: &Settings) -> Vec<Fault> {
     half.map(fault).collect()
 }
 
+/// The TLS that is asked for. Half of a pair was a fault before.
+fn tls(settings: &Settings) -> Option<Tls> {
+    Some(Tls {
+        cert_file: settings.get("grpc.tls_cert_file")?,
+        key_file: settings.get("grpc.tls_key_file")?,
+        client_ca_file: settings.get("grpc.tls_client_ca_file"),
+        min_version: match settings.of::<String>("grpc.tls_min_version").as_str() {
+            "1.2" => TlsVersion::V1_2,
+            _ => TlsVersion::V1_3,
+        },
+    })
+}
+
 fn client_defaults(settings: &Settings) -> ClientDefaults {
     ClientDefaults {
         access_token_ttl: settings.of("access_token_ttl"),
@@ -110,18 +136,12 @@ fn read_clients_file(
     clients::check(&text, &path, defaults)
 }
 
-fn build(settings: &Settings, client_defaults: ClientDefaults, clients: clients::Clients) -> Config {
+fn build(settings: &Settings, client_defaults: ClientDefaults, clients: clients::Clients, tls: Option<Tls>) -> Config {
     Config {
         data_dir: settings.of("data_dir"),
         database_url: settings.get("database_url"),
         issuer: settings.of("issuer"),
-        grpc: Grpc {
-            listen: settings.of("grpc.listen"),
-            tls_cert_file: settings.get("grpc.tls_cert_file"),
-            tls_key_file: settings.get("grpc.tls_key_file"),
-            tls_client_ca_file: settings.get("grpc.tls_client_ca_file"),
-            reflection: settings.of("grpc.reflection"),
-        },
+        grpc: Grpc { listen: settings.of("grpc.listen"), tls, reflection: settings.of("grpc.reflection") },
         ops: Ops { listen: settings.of("ops.listen") },
         edge: build_edge(settings),
         gateway: Gateway { listen: settings.get("gateway.listen"), login_url: settings.get("gateway.login_url") },

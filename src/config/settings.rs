@@ -101,6 +101,7 @@ pub(super) const SETTINGS: &[Setting] = &[
     same("grpc.tls_cert_file", Path, OFF, "PEM certificate chain of the gRPC API"),
     same("grpc.tls_key_file", Path, OFF, "private key of that certificate"),
     same("grpc.tls_client_ca_file", Path, OFF, "CA of callers that show a certificate"),
+    same("grpc.tls_min_version", Choice(&["1.3", "1.2"]), Value("1.3"), "the oldest TLS that is spoken: `1.3` or `1.2`"),
     same("grpc.reflection", Flag, Value("on"), "gRPC reflection, for tools like grpcurl"),
     differs("ops.listen", HostPort, Value("localhost:9090"), Value("127.0.0.1:9090"),
         "host:port of `/livez`, `/readyz`, `/metrics`"),

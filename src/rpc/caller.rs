@@ -1,20 +1,16 @@
 //! Who calls, from what the connection knows.
 
-use tonic::transport::server::TcpConnectInfo;
-use tonic::{Extensions, Request};
+use tonic::Request;
 
+use crate::rpc::peer::Peer;
 use crate::rpc::status::Failure;
 use crate::service::Caller;
 
 /// The caller of this request. A peer on the loopback interface is `local`; nobody else is known yet, and `serve` does
 /// not listen elsewhere.
 pub(super) fn authenticate<T>(request: &Request<T>) -> Result<Caller, Failure> {
-    if is_loopback(request.extensions()) { Ok(Caller::local()) } else { Err(Failure::CallerUnauthenticated) }
-}
-
-fn is_loopback(extensions: &Extensions) -> bool {
-    let peer = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+    let local = request.extensions().get::<Peer>().is_some_and(Peer::is_local);
+    if local { Ok(Caller::local()) } else { Err(Failure::CallerUnauthenticated) }
 }
 
 #[cfg(test)]
@@ -22,9 +18,9 @@ mod tests {
     use super::*;
 
     fn from(peer: Option<&str>) -> Request<()> {
-        let remote_addr = peer.map(|peer| peer.parse().expect("an address"));
+        let address = peer.map(|peer| peer.parse().expect("an address"));
         let mut request = Request::new(());
-        request.extensions_mut().insert(TcpConnectInfo { local_addr: None, remote_addr });
+        request.extensions_mut().insert(Peer::new(address, None));
         request
     }
 

@@ -6,8 +6,11 @@ mod caller;
 mod connection;
 mod decode;
 mod encode;
+mod handshake;
+mod peer;
 mod server;
 pub mod status;
 mod violations;
 
+pub use peer::Peer;
 pub use server::{Limits, Server, serve};

@@ -108,6 +108,6 @@ fn files_are_read_from_the_disk() {
     let keys = folder.path().join("keys");
     std::fs::write(&keys, "1:from-disk\n").expect("written");
     std::fs::write(&path, format!("master_keys_file = {keys:?}")).expect("written");
-    let loaded = from_process(Profile::Dev, Some(&path)).expect("no fault");
+    let loaded = from_process(Profile::Dev, Some(&path), |_| Vec::new()).expect("no fault");
     assert_eq!(loaded.config.master_keys.as_ref().map(Secret::expose), Some("1:from-disk"));
 }

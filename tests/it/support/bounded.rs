@@ -10,6 +10,7 @@ use symbolon::keys::MasterKeys;
 use symbolon::rpc::{self, Limits};
 use symbolon::store::{Missing, Store, Url};
 use symbolon::time::Timestamp;
+use symbolon::tls::Current;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -26,9 +27,13 @@ pub(crate) struct Bounded {
 
 impl Bounded {
     pub(crate) async fn by(limits: Limits) -> Self {
+        Self::with(limits, None).await
+    }
+
+    pub(crate) async fn with(limits: Limits, tls: Option<Current>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let nothing = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-        let config = config::load(Profile::Dev, None, &BTreeMap::new(), nothing).unwrap().config;
+        let config = config::load(Profile::Dev, None, &BTreeMap::new(), nothing, |_| Vec::new()).unwrap().config;
         let store = Store::open(&Url::Sqlite(dir.path().join("symbolon.db")), Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
@@ -36,7 +41,8 @@ impl Bounded {
         let service = assemble(&config, store, &MasterKeys::parse(MASTER_KEY).unwrap(), world).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let grpc = listener.local_addr().unwrap().to_string();
-        let server = rpc::Server { service: Arc::new(service), listeners: vec![listener], limits, reflection: false };
+        let server =
+            rpc::Server { service: Arc::new(service), listeners: vec![listener], tls, limits, reflection: false };
         let task = tokio::spawn(async move { rpc::serve(server, std::future::pending()).await.unwrap() });
         Self { grpc, task, _dir: dir }
     }

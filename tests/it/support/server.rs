@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use symbolon::cli::listen::Reach;
 use symbolon::cli::{Listeners, Running, World, assemble};
 use symbolon::clock::ManualClock;
 use symbolon::config::{self, Profile};
@@ -107,8 +108,8 @@ impl Server {
             Some(toml) if path == Path::new("clients.toml") => Ok(toml.clone()),
             _ => Err(io::Error::from(io::ErrorKind::NotFound)),
         };
-        let config = config::load(Profile::Dev, None, &env, read).unwrap().config;
-        let listeners = Listeners::bind(&config).await.unwrap();
+        let config = config::load(Profile::Dev, None, &env, read, |_| Vec::new()).unwrap().config;
+        let listeners = Listeners::bind(&config, Reach::Anywhere).await.unwrap();
         let (grpc, ops) = (listeners.grpc_port().unwrap(), listeners.ops_port().unwrap());
         let url = Url::Sqlite(dir.path().join("symbolon.db"));
         let store = Store::open(&url, Missing::Create).await.unwrap();
