@@ -192,7 +192,7 @@ fn not_pem(path: &Path) -> String {
 
 /// Whether somebody else can use the key. A file that cannot be read was told of before.
 fn loose(path: &Path) -> Option<String> {
-    let metadata = fs::metadata(path).ok()?;
+    let metadata = fs::metadata(path).ok().filter(fs::Metadata::is_file)?;
     let mode = metadata.mode() & 0o7777;
     let who = too_open(mode, metadata.uid())?;
     let path = path.display();

@@ -100,6 +100,23 @@ impl Server {
         };
         format!("{} is not reached: {root}{hint}", self.url).into()
     }
+
+    /// What the service said, in one sentence a field; or why it said nothing.
+    pub(super) fn told(&self, status: &Status) -> Failure {
+        let details = status.get_error_details();
+        let reason = match (details.error_info(), status.source()) {
+            (Some(info), _) => format!(" ({})", info.reason),
+            // In TLS 1.3 a server judges a certificate when the client is done already, and hangs up.
+            (None, Some(cause)) if self.cert_file.is_some() => {
+                format!(" ({}): perhaps the server does not believe the certificate in --cert-file", root(cause))
+            }
+            (None, Some(cause)) => format!(" ({})", root(cause)),
+            (None, None) => String::new(),
+        };
+        let fields = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
+        let fields: String = fields.map(|field| format!("\n  {} {}", field.field, field.description)).collect();
+        format!("{}{reason}{fields}", status.message()).into()
+    }
 }
 
 impl Interceptor for Bearer {
@@ -148,18 +165,4 @@ fn root(error: &(dyn Error + 'static)) -> String {
 fn is_about_a_certificate(error: &(dyn Error + 'static)) -> bool {
     let io = causes(error).filter_map(|error| error.downcast_ref::<std::io::Error>()?.get_ref());
     io.filter_map(|error| error.downcast_ref()).any(|error| matches!(error, rustls::Error::InvalidCertificate(_)))
-}
-
-/// What the service said, in one sentence a field; or why it said nothing.
-#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-pub(super) fn told(status: Status) -> Failure {
-    let details = status.get_error_details();
-    let reason = match (details.error_info(), status.source()) {
-        (Some(info), _) => format!(" ({})", info.reason),
-        (None, Some(cause)) => format!(" ({})", root(cause)),
-        (None, None) => String::new(),
-    };
-    let fields = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
-    let fields: String = fields.map(|field| format!("\n  {} {}", field.field, field.description)).collect();
-    format!("{}{reason}{fields}", status.message()).into()
 }

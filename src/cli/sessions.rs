@@ -4,7 +4,7 @@ use clap::{Subcommand, ValueEnum};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 
-use super::client::{Server, told};
+use super::client::Server;
 use super::{Failure, Output, print};
 use crate::pb;
 use crate::pb::auth::{
@@ -77,7 +77,13 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
         }
         Sessions::Explain { session_id, output, server } => {
             let request = ExplainSessionRequest { session_id };
-            let explained = server.connect().await?.explain_session(request).await.map_err(told)?.into_inner();
+            let explained = server
+                .connect()
+                .await?
+                .explain_session(request)
+                .await
+                .map_err(|status| server.told(&status))?
+                .into_inner();
             print(&match output {
                 Output::Json => json("ExplainSessionResponse", &explained)?,
                 Output::Table => explanation(&explained),
@@ -89,8 +95,13 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
                 reason: reason.into(),
                 subject,
             };
-            let RevokeSessionResponse { revoked } =
-                server.connect().await?.revoke_session(request).await.map_err(told)?.into_inner();
+            let RevokeSessionResponse { revoked } = server
+                .connect()
+                .await?
+                .revoke_session(request)
+                .await
+                .map_err(|status| server.told(&status))?
+                .into_inner();
             print(if revoked { "revoked" } else { "there was nothing left to end" })
         }
     }
@@ -100,7 +111,7 @@ async fn list(server: Server, mut request: ListSessionsRequest, output: Output) 
     let mut client = server.connect().await?;
     let mut all = ListSessionsResponse::default();
     loop {
-        let page = client.list_sessions(request.clone()).await.map_err(told)?.into_inner();
+        let page = client.list_sessions(request.clone()).await.map_err(|status| server.told(&status))?.into_inner();
         all.sessions.extend(page.sessions);
         if page.next_page_token.is_empty() {
             break;

@@ -56,7 +56,7 @@ async fn a_command_reaches_a_service_in_tls_and_shows_a_certificate() {
         let (succeeded, said) = run(&[&["--ca-file", "ca.pem"], good.as_slice()].concat()).await;
         assert!(succeeded && said.starts_with("SESSION "), "{said}");
     }
-    let cases: [(&[&'static str], &[&str]); 6] = [
+    let cases: [(&[&'static str], &[&str]); 5] = [
         (&[], &[&url, "is not reached", "UnknownIssuer", "--ca-file names a CA that the system does not know"]),
         (&["--ca-file", "other-ca.pem"], &["is not reached", "--ca-file has to name the CA"]),
         (&["--ca-file", "caller.key"], &["--ca-file: there is no certificate in caller.key, but a private key"]),
@@ -68,13 +68,17 @@ async fn a_command_reaches_a_service_in_tls_and_shows_a_certificate() {
             &["--ca-file", "ca.pem", "--cert-file", "no.pem", "--key-file", "caller.pem"],
             &["--cert-file: cannot read no.pem", "\n--key-file: there is no private key in caller.pem"],
         ),
-        (&["--ca-file", "ca.pem", "--cert-file", "foreign.pem", "--key-file", "foreign.key"], &["UnknownCA"]),
     ];
     for (arguments, parts) in cases {
         let (succeeded, said) = run(arguments).await;
         assert!(!succeeded, "{arguments:?}: {said}");
         assert_says(&said, parts);
     }
+    // The server hangs up, and how much of the call was sent by then is a matter of luck.
+    let foreign = ["--ca-file", "ca.pem", "--cert-file", "foreign.pem", "--key-file", "foreign.key"];
+    let (succeeded, said) = run(&foreign).await;
+    let hint = "does not believe the certificate in --cert-file";
+    assert!(!succeeded && (said.contains(hint) || said.contains("is not reached")), "{said}");
 }
 
 #[tokio::test]

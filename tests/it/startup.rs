@@ -133,6 +133,14 @@ async fn serve_on_another_schema_names_the_command_and_leaves_it_alone() {
     assert_says(&older, &["lacks m20261124_000001_initial", "`symbolon migrate up`"]);
 }
 
+/// Why a command did not start, whatever it warned of before.
+async fn told(mut command: Command) -> String {
+    let output = command.output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{said}");
+    said.lines().last().unwrap().strip_prefix("error: ").unwrap().to_owned()
+}
+
 const TLS: [(&str, &str); 2] =
     [("SYMBOLON_GRPC_TLS_CERT_FILE", "server.pem"), ("SYMBOLON_GRPC_TLS_KEY_FILE", "server.key")];
 const CALLERS: (&str, &str) = ("SYMBOLON_CALLERS_FILE", "callers.toml");
@@ -146,7 +154,7 @@ async fn serve_beyond_loopback_is_refused_without_tls_and_callers_and_says_what_
     let keys = data(&dir).join("master-keys").display().to_string();
     let refused = async |address: &str, more: &[(&str, &str)]| {
         let env = [ISSUER, ("SYMBOLON_MASTER_KEYS_FILE", keys.as_str()), ("SYMBOLON_GRPC_LISTEN", address)];
-        sentence(command(dir.path(), "serve", &[&env, more].concat())).await
+        told(command(dir.path(), "serve", &[&env, more].concat())).await
     };
     for address in ["0.0.0.0:0", "[::]:0", "[::ffff:0.0.0.0]:0"] {
         let said = refused(address, &[]).await;
@@ -159,7 +167,7 @@ async fn serve_beyond_loopback_is_refused_without_tls_and_callers_and_says_what_
     assert!(said.contains("SYMBOLON_GRPC_TLS_KEY_FILE;") && !said.contains("CALLERS"), "{said}");
     // `dev` asks nobody for a credential, whatever is set.
     let env = [&TLS[..], &[CALLERS, ("SYMBOLON_GRPC_LISTEN", "0.0.0.0:0")]].concat();
-    let said = sentence(command(dir.path(), "dev", &env)).await;
+    let said = told(command(dir.path(), "dev", &env)).await;
     assert!(said.contains("loopback") && said.contains("`symbolon serve`") && !said.contains("--insecure"), "{said}");
 }
 
