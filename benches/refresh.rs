@@ -12,6 +12,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use symbolon::cli::declared::Followed;
+use symbolon::cli::listen::Reach;
 use symbolon::cli::{Listeners, Running, World, assemble};
 use symbolon::config::{Profile, from_process};
 use symbolon::keys::MasterKeys;
@@ -36,8 +38,8 @@ fn main() {
 
 /// The server's process: ends when its stdin does.
 async fn serve(url: &str, batching: &str) {
-    let config = from_process(Profile::Dev, None).unwrap().config;
-    let listeners = Listeners::bind(&config).await.unwrap();
+    let config = from_process(Profile::Dev, None, |_| Vec::new()).unwrap().config;
+    let listeners = Listeners::bind(&config, Reach::Anywhere).await.unwrap();
     let store = Store::open(&Url::parse(url).unwrap(), Missing::Create).await.unwrap();
     store.migrate().await.unwrap();
     let world = World::default();
@@ -49,7 +51,7 @@ async fn serve(url: &str, batching: &str) {
     }
     println!("{}", listeners.grpc_port().unwrap());
     let metrics = PrometheusBuilder::new().build_recorder().handle();
-    let running = Running::start(service, listeners, &metrics, false).unwrap();
+    let running = Running::start(service, listeners, &metrics, Followed::new(&config, Profile::Dev), None).unwrap();
     tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await.unwrap();
     running.stop().await;
 }

@@ -33,7 +33,7 @@ mod tests;
 pub use callers::{Caller, Callers, EDGE, PERMISSIONS};
 pub use client::{Client, ClientDefaults};
 pub use clients::Clients;
-pub use fault::{Fault, Faults, Source};
+pub use fault::{Fault, Faults, Remark, Source};
 pub use print::{PrintedSetting, markdown_table};
 pub use secret::{DatabaseUrl, Secret};
 
@@ -113,14 +113,30 @@ pub struct Limits {
 pub struct Grpc {
     /// `host:port`; port 0 asks for a free one, IPv6 stands in brackets.
     pub listen: String,
-    /// Set exactly if `tls_key_file` is.
-    pub tls_cert_file: Option<PathBuf>,
-    /// Set exactly if `tls_cert_file` is.
-    pub tls_key_file: Option<PathBuf>,
-    /// Callers may show a certificate of this CA. Only with a server certificate.
-    pub tls_client_ca_file: Option<PathBuf>,
-    /// Whether the API describes itself.
-    pub reflection: bool,
+    /// `None`: in plaintext.
+    pub tls: Option<Tls>,
+    /// Whether the API describes itself. `None`: where only this machine can ask.
+    pub reflection: Option<bool>,
+}
+
+/// TLS of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tls {
+    /// PEM, the server's own certificate first.
+    pub cert_file: PathBuf,
+    /// The private key of that certificate.
+    pub key_file: PathBuf,
+    /// Callers may show a certificate of this CA.
+    pub client_ca_file: Option<PathBuf>,
+    /// The oldest version that is spoken.
+    pub min_version: TlsVersion,
+}
+
+/// A version of TLS.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TlsVersion {
+    V1_2,
+    V1_3,
 }
 
 /// Probes and metrics.
@@ -217,17 +233,23 @@ pub struct Loaded {
 }
 
 /// Reads the configuration. The TOML file is `config_path`, else what `SYMBOLON_CONFIG_FILE` names in `env`, else none.
+/// `check_tls` looks into the files that are named, which takes somebody who knows certificates.
 pub fn load(
     profile: Profile,
     config_path: Option<&Path>,
     env: &BTreeMap<String, String>,
     read_file: impl Fn(&Path) -> io::Result<String>,
+    check_tls: impl Fn(&Tls) -> Vec<Remark>,
 ) -> Result<Loaded, Faults> {
-    build::load(profile, config_path, env, &read_file)
+    build::load(profile, config_path, env, &read_file, &check_tls)
 }
 
 /// [`load`] with the environment and the files of this process.
-pub fn from_process(profile: Profile, config_path: Option<&Path>) -> Result<Loaded, Faults> {
+pub fn from_process(
+    profile: Profile,
+    config_path: Option<&Path>,
+    check_tls: impl Fn(&Tls) -> Vec<Remark>,
+) -> Result<Loaded, Faults> {
     let mut env = BTreeMap::new();
     let mut faults = Vec::new();
     for (name, value) in std::env::vars_os() {
@@ -240,7 +262,7 @@ pub fn from_process(profile: Profile, config_path: Option<&Path>) -> Result<Load
             Err(_) => faults.push(Fault::new(&name, Source::Environment(name.clone()), "expected UTF-8")),
         }
     }
-    let loaded = load(profile, config_path, &env, |path| std::fs::read_to_string(path));
+    let loaded = load(profile, config_path, &env, |path| std::fs::read_to_string(path), check_tls);
     match loaded {
         Ok(loaded) if faults.is_empty() => Ok(loaded),
         Ok(_) => Err(Faults(faults)),

@@ -16,6 +16,7 @@ pub mod entropy;
 // The contract, and the transport that speaks it.
 pub mod pb;
 pub mod rpc;
+pub mod tls;
 
 // What is done, where it is kept, what is told of it.
 pub mod audit;

@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::assemble::master_keys;
-use super::{Configured, Failure, print};
+use super::{Configured, Failure, print, tls};
 use crate::config::{Loaded, Profile, from_process};
 
 #[derive(Subcommand)]
@@ -52,6 +52,6 @@ impl Asked {
             For::Dev => Profile::Dev,
             For::Serve => Profile::Serve,
         };
-        Ok(from_process(profile, self.configured.config.as_deref())?)
+        Ok(from_process(profile, self.configured.config.as_deref(), tls::check)?)
     }
 }

@@ -3,18 +3,21 @@
 use std::fmt::Write;
 
 use super::assemble::{World, assemble, master_keys};
+use super::declared::Followed;
+use super::listen::Reach;
 use super::run::{Listeners, Running, start_telemetry};
-use super::{Configured, Failure, data_dir, print};
+use super::{Configured, Failure, data_dir, print, tls};
 use crate::config::{Config, Profile, from_process};
 use crate::store::{Missing, Store};
 
 pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
-    let loaded = from_process(Profile::Dev, configured.config.as_deref())?;
+    let loaded = from_process(Profile::Dev, configured.config.as_deref(), tls::check)?;
     let metrics = start_telemetry(&loaded)?;
     let config = loaded.config;
+    let followed = Followed::new(&config, Profile::Dev);
     let world = World::default();
 
-    let listeners = Listeners::bind(&config).await?;
+    let listeners = Listeners::bind(&config, this_machine()).await?;
     data_dir::make(&config.data_dir)?;
     let url = data_dir::database(&config)?;
     let (keys, keys_are) = match &config.master_keys {
@@ -29,18 +32,25 @@ pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
     let service = assemble(&config, store, &keys, Profile::Dev, world).await?;
 
     let banner = banner(&config, &listeners, &url.to_string(), taken.len(), &keys_are)?;
-    let running = Running::start(service, listeners, &metrics, config.grpc.reflection)?;
+    let running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
     print(&banner)?;
     running.until_told().await
+}
+
+/// Nobody else may reach a server that asks nobody for a credential.
+fn this_machine() -> Reach {
+    Reach::Loopback { condition: "`symbolon dev` serves this machine only; `symbolon serve` serves others".to_owned() }
 }
 
 fn banner(config: &Config, listeners: &Listeners, url: &str, steps: usize, keys: &str) -> Result<String, Failure> {
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
     let migrated = if steps == 0 { String::new() } else { format!(" (migrated, {steps} step{})", plural(steps)) };
+    // Whose certificate it is, grpcurl cannot know.
+    let (with_tls, flag) = if config.grpc.tls.is_some() { (" with TLS", "-insecure") } else { ("", "-plaintext") };
     let mut text = String::new();
     writeln!(text, "Symbolon {} for development, on this machine only", env!("CARGO_PKG_VERSION"))?;
     writeln!(text)?;
-    writeln!(text, "  gRPC         localhost:{grpc}, with reflection, no credential needed")?;
+    writeln!(text, "  gRPC         localhost:{grpc}{with_tls}, with reflection, no credential needed")?;
     writeln!(text, "  ops          http://localhost:{ops}/livez /readyz /metrics")?;
     writeln!(text, "  issuer       {}", config.issuer)?;
     writeln!(text, "  database     {url}{migrated}")?;
@@ -50,12 +60,12 @@ fn banner(config: &Config, listeners: &Listeners, url: &str, steps: usize, keys:
     writeln!(text, "Try it:")?;
     writeln!(text)?;
     let call = |data: &str, method: &str| {
-        format!("  grpcurl -plaintext -d '{data}' localhost:{grpc} symbolon.auth.v1.AuthService/{method}")
+        format!("  grpcurl {flag} -d '{data}' localhost:{grpc} symbolon.auth.v1.AuthService/{method}")
     };
     writeln!(text, "{}", call(r#"{"subject":"alice"}"#, "IssueTokens"))?;
     writeln!(text, "{}", call(r#"{"refresh_token":"sr1_…"}"#, "RefreshTokens"))?;
     writeln!(text, "{}", call(r#"{"subject":"alice"}"#, "ListSessions"))?;
-    writeln!(text, "  grpcurl -plaintext localhost:{grpc} describe symbolon.auth.v1.AuthService")?;
+    writeln!(text, "  grpcurl {flag} localhost:{grpc} describe symbolon.auth.v1.AuthService")?;
     Ok(text)
 }
 

@@ -13,16 +13,17 @@ pub enum ListenError {
     Busy { address: String, port: u16, setting: &'static str },
     #[error("{setting} is {address}: {cause}")]
     Unusable { address: String, setting: &'static str, cause: io::Error },
-    #[error(
-        "{setting} is {address}, which is not a loopback address: this version serves callers on this machine only, since it knows no other"
-    )]
-    NotLoopback { address: String, setting: &'static str },
+    #[error("{setting} is {address}, which is not a loopback address: {condition}")]
+    NotLoopback { address: String, setting: &'static str, condition: String },
 }
 
 /// Which addresses may be listened on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    LoopbackOnly,
+    /// Only those that nobody else can reach; the words say what it takes to be reached by others.
+    Loopback {
+        condition: String,
+    },
     Anywhere,
 }
 
@@ -30,8 +31,11 @@ pub enum Reach {
 pub async fn listen(address: &str, setting: &'static str, reach: Reach) -> Result<Vec<TcpListener>, ListenError> {
     let unusable = |cause| ListenError::Unusable { address: address.to_owned(), setting, cause };
     let addresses: Vec<SocketAddr> = lookup_host(address).await.map_err(unusable)?.collect();
-    if reach == Reach::LoopbackOnly && !addresses.iter().all(|address| address.ip().to_canonical().is_loopback()) {
-        return Err(ListenError::NotLoopback { address: address.to_owned(), setting });
+    match reach {
+        Reach::Loopback { condition } if !addresses.iter().all(is_loopback) => {
+            return Err(ListenError::NotLoopback { address: address.to_owned(), setting, condition });
+        }
+        Reach::Loopback { .. } | Reach::Anywhere => {}
     }
     let mut listeners: Vec<TcpListener> = Vec::new();
     let mut refused = None;
@@ -58,4 +62,13 @@ pub async fn listen(address: &str, setting: &'static str, reach: Reach) -> Resul
 /// The port the listeners were given.
 pub fn port(listeners: &[TcpListener]) -> io::Result<u16> {
     listeners.first().map_or(Ok(0), |listener| listener.local_addr().map(|address| address.port()))
+}
+
+/// Whether others can reach one of them.
+pub fn is_reached(listeners: &[TcpListener]) -> bool {
+    listeners.iter().any(|listener| !listener.local_addr().is_ok_and(|address| is_loopback(&address)))
+}
+
+fn is_loopback(address: &SocketAddr) -> bool {
+    address.ip().to_canonical().is_loopback()
 }

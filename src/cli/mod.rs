@@ -2,14 +2,18 @@
 
 mod assemble;
 mod caller;
+mod client;
 mod configuration;
 mod data_dir;
+pub mod declared;
 mod dev;
 pub mod listen;
 mod migrate;
+mod reload;
 mod run;
 mod serve;
 mod sessions;
+mod tls;
 mod token;
 
 use std::io::Write;
@@ -37,7 +41,7 @@ enum Command {
     /// Runs everything on this machine with an embedded database; makes what it needs
     Dev(Configured),
     /// Runs the service
-    Serve(Configured),
+    Serve(serve::Serve),
     /// Changes or shows the database's schema
     #[command(subcommand)]
     Migrate(migrate::Migrate),
@@ -75,7 +79,7 @@ enum Output {
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Dev(configured) => block_on(dev::dev(configured)),
-        Command::Serve(configured) => block_on(serve::serve(configured)),
+        Command::Serve(serve) => block_on(serve::serve(serve)),
         Command::Migrate(migrate) => block_on(migrate::migrate(migrate)),
         Command::Sessions(sessions) => block_on(sessions::sessions(sessions)),
         Command::Caller(command) => caller::caller(command),

@@ -12,7 +12,9 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::Failure;
-use super::listen::{Reach, listen, port};
+use super::declared::Followed;
+use super::listen::{Reach, is_reached, listen, port};
+use super::tls::ServedTls;
 use crate::config::{Config, Loaded, Source};
 use crate::rpc::methods::Methods;
 use crate::rpc::{self, Limits};
@@ -23,14 +25,17 @@ use crate::{ops, telemetry};
 pub struct Listeners {
     pub grpc: Vec<TcpListener>,
     pub ops: Vec<TcpListener>,
+    /// Of gRPC.
+    pub tls: Option<ServedTls>,
 }
 
 impl Listeners {
-    /// Binds what the configuration asks for.
-    pub async fn bind(config: &Config) -> Result<Self, Failure> {
+    /// Binds what the configuration asks for, gRPC within its reach.
+    pub async fn bind(config: &Config, grpc: Reach) -> Result<Self, Failure> {
         Ok(Self {
-            grpc: listen(&config.grpc.listen, "SYMBOLON_GRPC_LISTEN", Reach::LoopbackOnly).await?,
+            grpc: listen(&config.grpc.listen, "SYMBOLON_GRPC_LISTEN", grpc).await?,
             ops: listen(&config.ops.listen, "SYMBOLON_OPS_LISTEN", Reach::Anywhere).await?,
+            tls: config.grpc.tls.as_ref().map(ServedTls::read).transpose()?,
         })
     }
 
@@ -63,9 +68,12 @@ impl Running {
         service: Service,
         listeners: Listeners,
         metrics: &PrometheusHandle,
-        reflection: bool,
+        followed: Followed,
+        reflection: Option<bool>,
     ) -> Result<Self, Failure> {
         let methods = Methods::of_the_contract()?;
+        // A description of the API is for whoever develops with it.
+        let reflection = reflection.unwrap_or_else(|| !is_reached(&listeners.grpc));
         let service = Arc::new(service);
         let (stop, stopped) = watch::channel(false);
         let mut tasks = JoinSet::new();
@@ -74,6 +82,7 @@ impl Running {
             service: Arc::clone(&service),
             methods,
             listeners: listeners.grpc,
+            tls: listeners.tls.as_ref().map(|tls| Arc::clone(&tls.current)),
             limits: Limits::default().with_drawn_age(drawn),
             reflection,
         };
@@ -83,6 +92,10 @@ impl Running {
             let (service, metrics, end) = (Arc::clone(&service), metrics.clone(), told(stopped.clone()));
             tasks.spawn(async move { ops::serve(listener, service, metrics, end).await.map_err(Failure::from) });
         }
+        if let Some(tls) = listeners.tls {
+            tasks.spawn(tls.follow(told(stopped.clone())));
+        }
+        tasks.spawn(followed.follow(Arc::clone(&service), told(stopped.clone())));
         let (sweeper, end) = (Arc::clone(&service), told(stopped));
         tasks.spawn(async move {
             let mut end = pin!(end);
@@ -132,7 +145,7 @@ async fn told(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Settings that are read and checked, and that no part of this version acts on yet.
-const NOT_YET: [&str; 4] = ["edge.", "gateway.", "grpc.tls_", "keys."];
+const NOT_YET: [&str; 3] = ["edge.", "gateway.", "keys."];
 
 /// Starts telemetry and reports what is probably not meant.
 pub(super) fn start_telemetry(loaded: &Loaded) -> Result<PrometheusHandle, Failure> {

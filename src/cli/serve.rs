@@ -1,20 +1,46 @@
 //! `symbolon serve`: the service as it is run for others. Makes nothing by itself but the first signing key, and says
 //! what is missing.
 
+use clap::Args;
+
 use super::assemble::{World, assemble, master_keys};
+use super::declared::Followed;
+use super::listen::{Reach, is_reached};
 use super::run::{Listeners, Running, start_telemetry};
-use super::{Configured, Failure, data_dir};
+use super::{Configured, Failure, data_dir, tls};
 use crate::config::{Config, Profile, from_process};
 use crate::keys::MasterKeys;
 use crate::store::{Missing, Store};
 
-pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
-    let loaded = from_process(Profile::Serve, configured.config.as_deref())?;
+#[derive(Args)]
+pub(super) struct Serve {
+    #[command(flatten)]
+    configured: Configured,
+    /// Lets others reach it although TLS or callers are missing, as where something in front of it has both
+    #[arg(long)]
+    insecure: bool,
+}
+
+/// What a server that others reach cannot do without.
+struct Lack {
+    settings: &'static str,
+    danger: &'static str,
+}
+
+pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), Failure> {
+    let loaded = from_process(Profile::Serve, configured.config.as_deref(), tls::check)?;
     let metrics = start_telemetry(&loaded)?;
     let config = loaded.config;
+    let followed = Followed::new(&config, Profile::Serve);
 
     let keys = held_keys(&config)?;
-    let listeners = Listeners::bind(&config).await?;
+    let lacks = lacks(&config);
+    let listeners = Listeners::bind(&config, reach(&lacks, insecure)).await?;
+    if is_reached(&listeners.grpc) {
+        for Lack { settings, danger } in lacks {
+            tracing::warn!("--insecure on {}: {danger}. Set {settings}", config.grpc.listen);
+        }
+    }
     let store = Store::open(&data_dir::database(&config)?, Missing::Refuse).await?;
     store.check_schema().await?;
     if store.may_lose_commits().await == Some(true) {
@@ -26,10 +52,37 @@ pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
     let service = assemble(&config, store, &keys, Profile::Serve, World::default()).await?;
 
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
-    let running = Running::start(service, listeners, &metrics, config.grpc.reflection)?;
+    let running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
     let master_keys: Vec<_> = keys.iter().map(|key| key.id().to_string()).collect();
-    tracing::info!(grpc, ops, issuer = config.issuer, master_keys = master_keys.join(","), "serving");
+    let tls = config.grpc.tls.is_some();
+    tracing::info!(grpc, ops, tls, issuer = config.issuer, master_keys = master_keys.join(","), "serving");
     running.until_told().await
+}
+
+fn lacks(config: &Config) -> Vec<Lack> {
+    let tls = Lack {
+        settings: "SYMBOLON_GRPC_TLS_CERT_FILE and SYMBOLON_GRPC_TLS_KEY_FILE",
+        danger: "without TLS, whoever sees the traffic has every token in it",
+    };
+    let callers =
+        Lack { settings: "SYMBOLON_CALLERS_FILE", danger: "without callers, nobody can be told from anybody" };
+    let mut lacks = Vec::new();
+    lacks.extend(config.grpc.tls.is_none().then_some(tls));
+    lacks.extend(config.declarations.callers_file.is_none().then_some(callers));
+    lacks
+}
+
+fn reach(lacks: &[Lack], insecure: bool) -> Reach {
+    if insecure || lacks.is_empty() {
+        return Reach::Anywhere;
+    }
+    let settings: Vec<_> = lacks.iter().map(|lack| lack.settings).collect();
+    Reach::Loopback {
+        condition: format!(
+            "to be reached by others, set {}; or say `--insecure` if something in front of it protects it",
+            settings.join(" and ")
+        ),
+    }
 }
 
 fn held_keys(config: &Config) -> Result<MasterKeys, Failure> {

@@ -1,15 +1,12 @@
 //! `symbolon sessions`: a gRPC client of a running service, so that it works beside it.
 
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Subcommand, ValueEnum};
 use prost::Message;
 use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
-use tonic::Status;
-use tonic::transport::Channel;
-use tonic_types::StatusExt;
 
+use super::client::Server;
 use super::{Failure, Output, print};
 use crate::pb;
-use crate::pb::auth::auth_service_client::AuthServiceClient;
 use crate::pb::auth::{
     ExplainSessionRequest, ExplainSessionResponse, ListSessionsRequest, ListSessionsResponse, RevokeReason,
     RevokeSessionRequest, RevokeSessionResponse, Session, SessionState, revoke_session_request,
@@ -55,13 +52,6 @@ pub(super) enum Sessions {
     },
 }
 
-/// Where the service is.
-#[derive(Args)]
-pub(super) struct Server {
-    #[arg(long, value_name = "URL", default_value = "http://localhost:50051")]
-    server: String,
-}
-
 /// Why a session ends.
 #[derive(Clone, Copy, ValueEnum)]
 pub(super) enum Reason {
@@ -87,7 +77,13 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
         }
         Sessions::Explain { session_id, output, server } => {
             let request = ExplainSessionRequest { session_id };
-            let explained = server.connect().await?.explain_session(request).await.map_err(told)?.into_inner();
+            let explained = server
+                .connect()
+                .await?
+                .explain_session(request)
+                .await
+                .map_err(|status| server.told(&status))?
+                .into_inner();
             print(&match output {
                 Output::Json => json("ExplainSessionResponse", &explained)?,
                 Output::Table => explanation(&explained),
@@ -99,8 +95,13 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
                 reason: reason.into(),
                 subject,
             };
-            let RevokeSessionResponse { revoked } =
-                server.connect().await?.revoke_session(request).await.map_err(told)?.into_inner();
+            let RevokeSessionResponse { revoked } = server
+                .connect()
+                .await?
+                .revoke_session(request)
+                .await
+                .map_err(|status| server.told(&status))?
+                .into_inner();
             print(if revoked { "revoked" } else { "there was nothing left to end" })
         }
     }
@@ -110,7 +111,7 @@ async fn list(server: Server, mut request: ListSessionsRequest, output: Output) 
     let mut client = server.connect().await?;
     let mut all = ListSessionsResponse::default();
     loop {
-        let page = client.list_sessions(request.clone()).await.map_err(told)?.into_inner();
+        let page = client.list_sessions(request.clone()).await.map_err(|status| server.told(&status))?.into_inner();
         all.sessions.extend(page.sessions);
         if page.next_page_token.is_empty() {
             break;
@@ -124,30 +125,6 @@ async fn list(server: Server, mut request: ListSessionsRequest, output: Output) 
             table(&head, &all.sessions.iter().map(row).collect::<Vec<_>>())
         }
     })
-}
-
-impl Server {
-    async fn connect(&self) -> Result<AuthServiceClient<Channel>, Failure> {
-        let unreachable = |cause| format!("{} is not reached: {}", self.server, root(&cause));
-        let channel =
-            Channel::from_shared(self.server.clone()).map_err(|_| format!("--server {}: not a URL", self.server))?;
-        Ok(AuthServiceClient::new(channel.connect().await.map_err(unreachable)?))
-    }
-}
-
-fn root(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.last().map(ToString::to_string).unwrap_or_default()
-}
-
-/// What the service said, in one sentence a field.
-#[expect(clippy::needless_pass_by_value, reason = "the shape of map_err")]
-fn told(status: Status) -> Failure {
-    let details = status.get_error_details();
-    let reason = details.error_info().map(|info| format!(" ({})", info.reason)).unwrap_or_default();
-    let fields = details.bad_request().into_iter().flat_map(|bad| &bad.field_violations);
-    let fields: String = fields.map(|field| format!("\n  {} {}", field.field, field.description)).collect();
-    format!("{}{reason}{fields}", status.message()).into()
 }
 
 impl From<Reason> for i32 {

@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::client::ClientDefaults;
-use super::fault::{Fault, Faults, Source};
+use super::fault::{Fault, Faults, Remark, Source};
 use super::resolve::Settings;
 use super::settings::env_name;
 use super::source::{ReadFile, Sources};
 use super::suggest::hint;
 use super::{
-    Config, Declarations, Declared, Edge, EdgeMode, Gateway, Grpc, Keys, Limits, Loaded, Ops, Profile, Upstream, form,
-    print,
+    Config, Declarations, Declared, Edge, EdgeMode, Gateway, Grpc, Keys, Limits, Loaded, Ops, Profile, Tls, TlsVersion,
+    Upstream, form, print,
 };
 use super::{callers, clients};
 
@@ -21,6 +21,7 @@ pub(super) fn load(
     config_path: Option<&Path>,
     env: &BTreeMap<String, String>,
     read_file: ReadFile<'_>,
+    check_tls: &dyn Fn(&Tls) -> Vec<Remark>,
 ) -> Result<Loaded, Faults> {
     let mut faults = Vec::new();
     let sources = Sources::read(config_path, env, read_file, &mut faults);
@@ -34,19 +35,30 @@ pub(super) fn load(
         faults.extend(half_pairs(&settings));
     }
     let declarations = declarations(&settings);
-    let (declared, warnings) = declarations.read_with(read_file).unwrap_or_else(|Faults(more)| {
+    let (declared, unwise) = declarations.read_with(read_file).unwrap_or_else(|Faults(more)| {
         faults.extend(more);
         Default::default()
     });
+    let tls = tls(&settings);
+    let remarks = tls.as_ref().map(check_tls).unwrap_or_default();
+    let mut warnings: Vec<String> =
+        unknown.iter().map(|(name, near)| format!("{name}: unknown variable{}", hint(near.as_deref()))).collect();
+    for remark in remarks {
+        match remark {
+            Remark::Fault { setting, message } => {
+                faults.push(Fault::new(setting, settings.entry(setting).source.clone(), message));
+            }
+            Remark::Warning { setting, message } => warnings.push(format!("{setting}: {message}")),
+        }
+    }
     if !faults.is_empty() {
         sources.locate(&mut faults);
         return Err(Faults(faults));
     }
 
-    let unknown = unknown.iter().map(|(name, near)| format!("{name}: unknown variable{}", hint(near.as_deref())));
-    let warnings = unknown.chain(warnings).collect();
+    warnings.extend(unwise);
     let printed = print::printed(profile, &settings);
-    Ok(Loaded { config: build(&settings, declarations, declared), warnings, printed })
+    Ok(Loaded { config: build(&settings, declarations, declared, tls), warnings, printed })
 }
 
 impl Declarations {
@@ -126,6 +138,19 @@ fn half_pairs(settings: &Settings) -> Vec<Fault> {
     half.map(fault).collect()
 }
 
+/// The TLS that is asked for. Half of a pair was a fault before.
+fn tls(settings: &Settings) -> Option<Tls> {
+    Some(Tls {
+        cert_file: settings.get("grpc.tls_cert_file")?,
+        key_file: settings.get("grpc.tls_key_file")?,
+        client_ca_file: settings.get("grpc.tls_client_ca_file"),
+        min_version: match settings.of::<String>("grpc.tls_min_version").as_str() {
+            "1.2" => TlsVersion::V1_2,
+            _ => TlsVersion::V1_3,
+        },
+    })
+}
+
 fn declarations(settings: &Settings) -> Declarations {
     Declarations {
         clients_file: settings.get("clients_file"),
@@ -141,18 +166,12 @@ fn declarations(settings: &Settings) -> Declarations {
     }
 }
 
-fn build(settings: &Settings, declarations: Declarations, declared: Declared) -> Config {
+fn build(settings: &Settings, declarations: Declarations, declared: Declared, tls: Option<Tls>) -> Config {
     Config {
         data_dir: settings.of("data_dir"),
         database_url: settings.get("database_url"),
         issuer: settings.of("issuer"),
-        grpc: Grpc {
-            listen: settings.of("grpc.listen"),
-            tls_cert_file: settings.get("grpc.tls_cert_file"),
-            tls_key_file: settings.get("grpc.tls_key_file"),
-            tls_client_ca_file: settings.get("grpc.tls_client_ca_file"),
-            reflection: settings.of("grpc.reflection"),
-        },
+        grpc: Grpc { listen: settings.of("grpc.listen"), tls, reflection: settings.get("grpc.reflection") },
         ops: Ops { listen: settings.of("ops.listen") },
         edge: build_edge(settings),
         gateway: Gateway { listen: settings.get("gateway.listen"), login_url: settings.get("gateway.login_url") },

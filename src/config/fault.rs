@@ -28,6 +28,15 @@ pub struct Fault {
     pub message: String,
 }
 
+/// What somebody who understands the file that a setting names says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Remark {
+    /// It cannot be used.
+    Fault { setting: &'static str, message: String },
+    /// It can, and is probably not meant.
+    Warning { setting: &'static str, message: String },
+}
+
 /// Every mistake there is, never none.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct Faults(pub Vec<Fault>);

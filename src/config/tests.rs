@@ -3,7 +3,7 @@ use std::io;
 use std::path::Path;
 use std::time::Duration;
 
-use super::{Faults, Loaded, Profile, Source, load};
+use super::{Faults, Loaded, Profile, Remark, Source, load};
 
 mod callers;
 mod clients;
@@ -19,6 +19,7 @@ const FILE: &str = "/etc/symbolon.toml";
 struct Written {
     files: BTreeMap<String, String>,
     env: BTreeMap<String, String>,
+    remarks: Vec<Remark>,
 }
 
 fn written() -> Written {
@@ -44,12 +45,20 @@ impl Written {
         self
     }
 
+    /// What is said of the TLS files, if there are any.
+    fn remark(mut self, remark: Remark) -> Self {
+        self.remarks.push(remark);
+        self
+    }
+
     fn load(&self, profile: Profile) -> Result<Loaded, Faults> {
         let read = |path: &Path| {
             let text = path.to_str().and_then(|path| self.files.get(path));
             text.cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         };
-        load(profile, self.files.contains_key(FILE).then_some(Path::new(FILE)), &self.env, read)
+        load(profile, self.files.contains_key(FILE).then_some(Path::new(FILE)), &self.env, read, |_| {
+            self.remarks.clone()
+        })
     }
 
     fn dev(&self) -> Loaded {

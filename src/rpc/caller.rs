@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use sha2::{Digest, Sha256};
 use tonic::codegen::http::{Extensions, HeaderMap, header};
-use tonic::transport::server::TcpConnectInfo;
 
+use crate::rpc::peer::Peer;
 use crate::service::Caller;
 use crate::service::caller::Callers;
 
@@ -23,7 +23,7 @@ pub(super) fn authenticate(callers: &Callers, headers: &HeaderMap, peer: &Extens
     match (credentials.next(), credentials.next()) {
         (Some(credential), None) => by_secret(callers, credential.as_bytes()),
         (Some(_), Some(_)) => None,
-        (None, _) => callers.local().filter(|_| is_loopback(peer)),
+        (None, _) => by_connection(callers, peer.get()?),
     }
 }
 
@@ -37,9 +37,13 @@ fn by_secret(callers: &Callers, credential: &[u8]) -> Option<Arc<Caller>> {
     callers.by_secret(&Sha256::digest(secret.trim_ascii()).into())
 }
 
-fn is_loopback(extensions: &Extensions) -> bool {
-    let peer = extensions.get::<TcpConnectInfo>().and_then(TcpConnectInfo::remote_addr);
-    peer.is_some_and(|peer| peer.ip().to_canonical().is_loopback())
+/// A certificate is a credential too: one that nobody declared is not as good as none.
+fn by_connection(callers: &Callers, peer: &Peer) -> Option<Arc<Caller>> {
+    if peer.names.is_empty() {
+        callers.local().filter(|_| peer.is_local())
+    } else {
+        callers.by_certificate(&peer.names)
+    }
 }
 
 #[cfg(test)]
@@ -57,9 +61,9 @@ mod tests {
     }
 
     fn from(peer: Option<&str>) -> Extensions {
-        let remote_addr = peer.map(|peer| peer.parse().expect("an address"));
+        let address = peer.map(|peer| peer.parse().expect("an address"));
         let mut extensions = Extensions::new();
-        extensions.insert(TcpConnectInfo { local_addr: None, remote_addr });
+        extensions.insert(Peer { address, names: Arc::default() });
         extensions
     }
 
@@ -101,6 +105,27 @@ mod tests {
             assert_eq!(name(&callers, &[bad], local), None, "{bad}");
         }
         assert_eq!(name(&callers, &["Bearer sc1_secret", "Bearer sc1_secret"], local), None);
+    }
+
+    #[test]
+    fn a_certificate_is_its_owners_and_nobodys_if_it_names_two_or_none() {
+        let mut callers = Callers::default();
+        callers.let_in_local();
+        for (name, names) in [("one", ["spiffe://x/one", "one.internal"]), ("two", ["spiffe://x/two", "two.internal"])]
+        {
+            callers.declare(Caller::unlimited(name), &[], &names.map(str::to_owned));
+        }
+        let with = |names: &[&str]| {
+            let mut extensions = from(Some("127.0.0.1:9"));
+            let names = names.iter().map(|name| (*name).to_owned()).collect();
+            extensions.insert(Peer { address: Some(([127, 0, 0, 1], 9).into()), names });
+            authenticate(&callers, &HeaderMap::new(), &extensions).map(|caller| caller.name.clone())
+        };
+        assert_eq!(with(&["other.internal", "spiffe://x/one"]).as_deref(), Some("one"));
+        assert_eq!(with(&["one.internal", "spiffe://x/one"]).as_deref(), Some("one"));
+        assert_eq!(with(&["one.internal", "two.internal"]), None);
+        assert_eq!(with(&["spiffe://x/three"]), None, "not local either");
+        assert_eq!(with(&[]).as_deref(), Some("local"));
     }
 
     #[test]

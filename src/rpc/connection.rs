@@ -1,5 +1,5 @@
 //! Accepting connections: from several listeners, no more than a limit at a time, none that says nothing, and never
-//! giving up because one could not be accepted.
+//! giving up because one could not be accepted. TLS, where there is any, begins and ends here.
 
 use std::io;
 use std::pin::Pin;
@@ -8,18 +8,35 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::{Stream, StreamExt, stream};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Sleep;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::TcpListenerStream;
-use tonic::transport::server::{Connected, TcpConnectInfo};
+use tokio_util::either::Either;
+use tokio_util::task::AbortOnDropHandle;
+use tonic::transport::server::Connected;
+
+use crate::rpc::handshake;
+use crate::rpc::peer::Peer;
+use crate::tls::Current;
 
 /// One accepted connection. Its place is free again when it is dropped.
 pub(super) struct Connection {
-    stream: TcpStream,
+    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+    peer: Peer,
     greeting: Option<Greeting>,
     _place: OwnedSemaphorePermit,
+}
+
+/// Somebody who has a place and has not said anything yet.
+struct Arrival {
+    stream: TcpStream,
+    deadline: Pin<Box<Sleep>>,
+    place: OwnedSemaphorePermit,
 }
 
 /// What a peer has yet to say, and by when. Until then the server above waits without an end: neither keepalive nor age
@@ -33,22 +50,22 @@ struct Greeting {
 const PREFACE: usize = 24;
 
 /// The connections of all listeners, at most `most` at a time: one more waits until another ends. Each has to begin with
-/// HTTP/2 within `greeting`.
+/// HTTP/2 within `greeting`, the handshake of TLS included.
 pub(super) fn accept(
     listeners: Vec<TcpListener>,
+    tls: Option<Current>,
     most: usize,
     greeting: Duration,
 ) -> impl Stream<Item = io::Result<Connection>> {
     let places = Arc::new(Semaphore::new(most));
-    stream::select_all(listeners.into_iter().map(TcpListenerStream::new)).filter_map(move |accepted| {
+    let arrivals = stream::select_all(listeners.into_iter().map(TcpListenerStream::new)).filter_map(move |accepted| {
         let places = Arc::clone(&places);
         async move {
             match accepted.and_then(|stream| stream.set_nodelay(true).map(|()| stream)) {
                 Ok(stream) => {
                     let place = places.acquire_owned().await.ok()?;
                     let deadline = Box::pin(tokio::time::sleep(greeting));
-                    let greeting = Some(Greeting { bytes_missing: PREFACE, deadline });
-                    Some(Ok(Connection { stream, greeting, _place: place }))
+                    Some(Arrival { stream, deadline, place })
                 }
                 // Out of file descriptors, or the peer was gone: tonic would end the whole server.
                 Err(error) => {
@@ -58,14 +75,64 @@ pub(super) fn accept(
                 }
             }
         }
-    })
+    });
+    // Whoever is slow to begin is waited for beside all others.
+    let begun = arrivals.map(move |arrival| begin(arrival, tls.as_ref().map(|tls| tls.load_full())));
+    begun.buffer_unordered(most).filter_map(async |connection| connection.map(Ok))
+}
+
+async fn begin(arrival: Arrival, tls: Option<Arc<ServerConfig>>) -> Option<Connection> {
+    match tls {
+        None => Some(arrival.in_plaintext()),
+        // A task of its own: a handshake is work, and the listeners have one task only.
+        Some(config) => AbortOnDropHandle::new(tokio::spawn(arrival.in_tls(config))).await.ok()?,
+    }
+}
+
+impl Arrival {
+    fn in_plaintext(self) -> Connection {
+        let peer = Peer::new(self.stream.peer_addr().ok(), None);
+        Connection::new(Either::Left(self.stream), peer, self.deadline, self.place)
+    }
+
+    /// `None` if the handshake fails.
+    async fn in_tls(self, config: Arc<ServerConfig>) -> Option<Connection> {
+        let Self { stream, mut deadline, place } = self;
+        let address = stream.peer_addr().ok();
+        let shaken = tokio::select! {
+            shaken = TlsAcceptor::from(config).accept(stream) => shaken,
+            () = &mut deadline => Err(io::ErrorKind::TimedOut.into()),
+        };
+        match shaken {
+            Ok(stream) => {
+                let certificates = stream.get_ref().1.peer_certificates();
+                let peer = Peer::new(address, certificates.and_then(<[_]>::first));
+                Some(Connection::new(Either::Right(Box::new(stream)), peer, deadline, place))
+            }
+            Err(error) => {
+                handshake::failed(&error, address);
+                None
+            }
+        }
+    }
+}
+
+impl Connection {
+    fn new(
+        stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+        peer: Peer,
+        deadline: Pin<Box<Sleep>>,
+        place: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { stream, peer, greeting: Some(Greeting { bytes_missing: PREFACE, deadline }), _place: place }
+    }
 }
 
 impl Connected for Connection {
-    type ConnectInfo = TcpConnectInfo;
+    type ConnectInfo = Peer;
 
-    fn connect_info(&self) -> TcpConnectInfo {
-        self.stream.connect_info()
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
     }
 }
 
@@ -109,3 +176,6 @@ impl AsyncWrite for Connection {
         self.stream.is_write_vectored()
     }
 }
+
+#[cfg(test)]
+mod tests;

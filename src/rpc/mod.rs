@@ -7,9 +7,12 @@ mod connection;
 mod decode;
 mod encode;
 mod gate;
+mod handshake;
 pub mod methods;
+mod peer;
 mod server;
 pub mod status;
 mod violations;
 
+pub use peer::Peer;
 pub use server::{Limits, Server, serve};

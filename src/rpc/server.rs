@@ -18,6 +18,7 @@ use crate::rpc::connection;
 use crate::rpc::gate::Gate;
 use crate::rpc::methods::Methods;
 use crate::service::{Service, Store};
+use crate::tls::Current;
 
 /// What one server takes at the most.
 #[derive(Clone, Copy, Debug)]
@@ -30,7 +31,7 @@ pub struct Limits {
     pub streams: u32,
     /// Connections at a time.
     pub connections: usize,
-    /// How long a new connection may take to begin with HTTP/2.
+    /// How long a new connection may take to begin with HTTP/2, the handshake of TLS included.
     pub greeting: Duration,
     /// After this a connection is asked to leave, so that new replicas get their share.
     pub connection_age: Duration,
@@ -69,6 +70,8 @@ pub struct Server {
     pub service: Arc<Service>,
     pub methods: Methods,
     pub listeners: Vec<TcpListener>,
+    /// `None`: in plaintext.
+    pub tls: Option<Current>,
     pub limits: Limits,
     /// Whether the server describes itself.
     pub reflection: bool,
@@ -79,7 +82,7 @@ pub struct Server {
 /// # Errors
 /// If the server cannot run at all; a failing connection is not an error.
 pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result<(), transport::Error> {
-    let Server { service, methods, listeners, limits, reflection } = server;
+    let Server { service, methods, listeners, tls, limits, reflection } = server;
     let store = service.store.clone();
     let gate = Gate::new(Arc::clone(&service), methods);
     let auth = AuthServiceServer::new(Auth(service)).max_decoding_message_size(limits.message);
@@ -99,7 +102,8 @@ pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result
         routes = routes.add_service(describe().build_v1alpha().expect(DESCRIBED));
     }
     let leave = follow(store, shutdown, health_reporter);
-    routes.serve_with_incoming_shutdown(connection::accept(listeners, limits.connections, limits.greeting), leave).await
+    let connections = connection::accept(listeners, tls, limits.connections, limits.greeting);
+    routes.serve_with_incoming_shutdown(connections, leave).await
 }
 
 const DESCRIBED: &str = "cannot fail: the descriptors were built with this program";

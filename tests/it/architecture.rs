@@ -115,6 +115,23 @@ fn nothing_looks_at_the_composition_root_or_the_configuration() {
 }
 
 #[test]
+fn tls_knows_files_and_certificates_and_nobody_else() {
+    let rooms = ["crate::config", "crate::rpc", "crate::service", "crate::store", "crate::clock", "tonic", "tokio"];
+    assert_absent(&rooms, |source| source.is_in(&["tls.rs"]));
+}
+
+/// Two would be one too many to trust, to build and to keep up to date.
+#[test]
+fn there_is_one_provider_of_cryptography_for_tls() {
+    let lock = std::fs::read_to_string(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("Cargo.lock")).unwrap();
+    let locked = |name: &str| lock.contains(&format!("name = \"{name}\"\n"));
+    assert!(locked("ring") && locked("rustls"));
+    for other in ["aws-lc-rs", "aws-lc-sys", "aws-lc-fips-sys", "openssl", "openssl-sys", "native-tls"] {
+        assert!(!locked(other), "{other} is in Cargo.lock");
+    }
+}
+
+#[test]
 fn the_generated_code_is_included_once() {
     assert_absent(&["include_proto", "OUT_DIR"], |source| !source.is_in(&["pb.rs"]));
 }

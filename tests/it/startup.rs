@@ -8,7 +8,7 @@ use symbolon::pb::auth::{GetSessionRequest, IntrospectTokenRequest};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::support::{MASTER_KEY, Process, assert_says, raw, redeem, sentence, sign_in};
+use crate::support::{Authority, MASTER_KEY, Process, assert_says, raw, redeem, sentence, sign_in};
 
 const ISSUER: (&str, &str) = ("SYMBOLON_ISSUER", "http://localhost:8080");
 const KEYS: (&str, &str) = ("SYMBOLON_MASTER_KEYS", MASTER_KEY);
@@ -133,18 +133,74 @@ async fn serve_on_another_schema_names_the_command_and_leaves_it_alone() {
     assert_says(&older, &["lacks m20261124_000001_initial", "`symbolon migrate up`"]);
 }
 
+/// Why a command did not start, whatever it warned of before.
+async fn told(mut command: Command) -> String {
+    let output = command.output().await.unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(!output.status.success(), "{said}");
+    said.lines().last().unwrap().strip_prefix("error: ").unwrap().to_owned()
+}
+
+const TLS: [(&str, &str); 2] =
+    [("SYMBOLON_GRPC_TLS_CERT_FILE", "server.pem"), ("SYMBOLON_GRPC_TLS_KEY_FILE", "server.key")];
+const CALLERS: (&str, &str) = ("SYMBOLON_CALLERS_FILE", "callers.toml");
+
 /// R-AUTHZ-02
 #[tokio::test]
-async fn serve_beyond_loopback_is_refused() {
+async fn serve_beyond_loopback_is_refused_without_tls_and_callers_and_says_what_to_set() {
     let dir = developed().await;
+    Authority::new().server().write(dir.path(), "server");
+    std::fs::write(dir.path().join("callers.toml"), "").unwrap();
     let keys = data(&dir).join("master-keys").display().to_string();
-    for address in ["0.0.0.0:0", "[::]:0", "[::ffff:0.0.0.0]:0"] {
+    let refused = async |address: &str, more: &[(&str, &str)]| {
         let env = [ISSUER, ("SYMBOLON_MASTER_KEYS_FILE", keys.as_str()), ("SYMBOLON_GRPC_LISTEN", address)];
-        assert_says(
-            &sentence(command(dir.path(), "serve", &env)).await,
-            &["SYMBOLON_GRPC_LISTEN", address, "loopback"],
-        );
+        told(command(dir.path(), "serve", &[&env, more].concat())).await
+    };
+    for address in ["0.0.0.0:0", "[::]:0", "[::ffff:0.0.0.0]:0"] {
+        let said = refused(address, &[]).await;
+        assert_says(&said, &["SYMBOLON_GRPC_LISTEN is ", address, "loopback", "--insecure"]);
+        assert_says(&said, &["SYMBOLON_GRPC_TLS_CERT_FILE and SYMBOLON_GRPC_TLS_KEY_FILE and SYMBOLON_CALLERS_FILE"]);
     }
+    let said = refused("0.0.0.0:0", &TLS).await;
+    assert!(said.contains("set SYMBOLON_CALLERS_FILE;") && !said.contains("TLS"), "{said}");
+    let said = refused("0.0.0.0:0", &[CALLERS]).await;
+    assert!(said.contains("SYMBOLON_GRPC_TLS_KEY_FILE;") && !said.contains("CALLERS"), "{said}");
+    // `dev` asks nobody for a credential, whatever is set.
+    let env = [&TLS[..], &[CALLERS, ("SYMBOLON_GRPC_LISTEN", "0.0.0.0:0")]].concat();
+    let said = told(command(dir.path(), "dev", &env)).await;
+    assert!(said.contains("loopback") && said.contains("`symbolon serve`") && !said.contains("--insecure"), "{said}");
+}
+
+/// `symbolon serve` on all addresses of a machine that has none but its own, if this user can have one.
+async fn on_all_addresses(dir: &TempDir, flags: &[&str], env: &[(&str, &str)]) -> String {
+    let alone = ["unshare", "--user", "--map-root-user", "--net"];
+    let mut able = std::process::Command::new(alone[0]);
+    able.args(&alone[1..]).args([env!("CARGO_BIN_EXE_symbolon"), "--version"]);
+    let is_able = able.output().is_ok_and(|output| output.status.success());
+    let keys = data(dir).join("master-keys").display().to_string();
+    let mut command = Process::command_under(dir.path(), if is_able { &alone } else { &[] });
+    command.arg("serve").args(flags).envs([ISSUER, ("SYMBOLON_MASTER_KEYS_FILE", keys.as_str())]);
+    command.env("SYMBOLON_OPS_LISTEN", if is_able { "0.0.0.0:0" } else { "127.0.0.1:0" });
+    command.env("SYMBOLON_GRPC_LISTEN", "0.0.0.0:0").envs(env.iter().copied());
+    let (status, said) = Process::start(command).await.terminate().await;
+    assert!(status.success(), "{said}");
+    said
+}
+
+/// R-AUTHZ-02
+#[tokio::test]
+async fn serve_beyond_loopback_starts_with_tls_and_callers_or_says_loudly_what_is_missing() {
+    let dir = developed().await;
+    Authority::new().server().write(dir.path(), "server");
+    std::fs::write(dir.path().join("callers.toml"), "").unwrap();
+    let warned = |said: &str| said.lines().filter(|it| it.contains(" WARN ") && it.contains("--insecure")).count();
+    let said = on_all_addresses(&dir, &["--insecure"], &[]).await;
+    assert_eq!(warned(&said), 2, "{said}");
+    assert_says(&said, &["without TLS, whoever", "SYMBOLON_GRPC_TLS_CERT_FILE", "without callers", CALLERS.0]);
+    let said = on_all_addresses(&dir, &["--insecure"], &TLS).await;
+    assert!(warned(&said) == 1 && said.contains("without callers"), "{said}");
+    let said = on_all_addresses(&dir, &[], &[&TLS[..], &[CALLERS]].concat()).await;
+    assert_eq!(warned(&said), 0, "{said}");
 }
 
 /// R-OPS-03

@@ -11,7 +11,7 @@ fn dev_needs_nothing_and_listens_on_localhost() {
     assert_eq!(config.edge.public_url.as_deref(), Some("http://localhost:8080"));
     assert_eq!(config.issuer, "http://localhost:8080");
     assert_eq!(config.data_dir, Path::new("./symbolon-data"));
-    assert!(config.grpc.reflection);
+    assert_eq!(config.grpc.reflection, None);
     assert_eq!(config.keys.rotate_every, seconds(30 * 86_400));
     assert_eq!(config.keys.publish_ahead, seconds(86_400));
     assert_eq!(config.edge.mode, EdgeMode::Token);
@@ -32,7 +32,7 @@ fn serve_opens_no_edge_unless_asked_and_shows_nothing_it_was_not_told_to() {
     assert_eq!(config.grpc.listen, "127.0.0.1:50051");
     assert_eq!(config.ops.listen, "127.0.0.1:9090");
     assert_eq!(config.data_dir, Path::new("./symbolon-data"));
-    assert_eq!((config.edge.listen, config.edge.public_url, config.grpc.reflection), (None, None, true));
+    assert_eq!((config.edge.listen, config.edge.public_url, config.grpc.reflection), (None, None, None));
 }
 
 #[test]
@@ -110,6 +110,6 @@ fn files_are_read_from_the_disk() {
     let keys = folder.path().join("keys");
     std::fs::write(&keys, "1:from-disk\n").expect("written");
     std::fs::write(&path, format!("master_keys_file = {keys:?}")).expect("written");
-    let loaded = from_process(Profile::Dev, Some(&path)).expect("no fault");
+    let loaded = from_process(Profile::Dev, Some(&path), |_| Vec::new()).expect("no fault");
     assert_eq!(loaded.config.master_keys.as_ref().map(Secret::expose), Some("1:from-disk"));
 }

@@ -111,6 +111,19 @@ fn settings_that_need_each_other_are_asked_for_together() {
 }
 
 #[test]
+fn what_is_said_of_the_tls_files_stands_beside_all_other_faults() {
+    let files = env("SYMBOLON_GRPC_TLS_CERT_FILE", "cert.pem").env("SYMBOLON_GRPC_TLS_KEY_FILE", "key.pem");
+    let fault = Remark::Fault { setting: "grpc.tls_key_file", message: "no key".to_owned() };
+    let warning = Remark::Warning { setting: "grpc.tls_cert_file", message: "old".to_owned() };
+    let faults = files.clone().env("SYMBOLON_LOG", "").remark(fault.clone()).remark(warning.clone()).faults();
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert_eq!(faults[1], "grpc.tls_key_file (environment SYMBOLON_GRPC_TLS_KEY_FILE): no key");
+    assert_eq!(files.remark(warning).dev().warnings, ["grpc.tls_cert_file: old"]);
+    // Nobody is asked of files that are not there to be used.
+    assert_eq!(written().remark(fault).dev().warnings, Vec::<String>::new());
+}
+
+#[test]
 fn a_report_is_one_line_a_fault_and_sends_no_escapes_to_the_terminal() {
     let faults = toml("\"a\\nb\\u001b[31m\" = 1").faults();
     assert_eq!(faults.len(), 1);

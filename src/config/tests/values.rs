@@ -1,7 +1,8 @@
 use super::*;
+use crate::config::TlsVersion;
 
 /// Every name promised to users, with a value of a good form. Written out, so that a row lost is noticed.
-const NAMES: [(&str, &str); 50] = [
+const NAMES: [(&str, &str); 51] = [
     ("SYMBOLON_DATA_DIR", "/var/lib/symbolon"),
     ("SYMBOLON_DATABASE_URL", "postgres://localhost/symbolon"),
     ("SYMBOLON_GRPC_LISTEN", "0.0.0.0:50051"),
@@ -10,6 +11,7 @@ const NAMES: [(&str, &str); 50] = [
     ("SYMBOLON_GRPC_TLS_CERT_FILE", "cert.pem"),
     ("SYMBOLON_GRPC_TLS_KEY_FILE", "key.pem"),
     ("SYMBOLON_GRPC_TLS_CLIENT_CA_FILE", "ca.pem"),
+    ("SYMBOLON_GRPC_TLS_MIN_VERSION", "1.2"),
     ("SYMBOLON_GRPC_REFLECTION", "off"),
     ("SYMBOLON_ISSUER", "https://auth.example.com/tenant"),
     ("SYMBOLON_CONFIG_FILE", "empty.toml"),
@@ -79,8 +81,9 @@ fn every_promised_name_is_known_and_its_value_arrives() {
             }
             let config = loaded.config;
             assert_eq!(config.retired_master_key_ids, [1, 255]);
-            assert_eq!(config.grpc.tls_client_ca_file.as_deref(), Some(Path::new("ca.pem")));
-            assert_eq!((config.grpc.reflection, config.edge.hsts), (false, Some(true)));
+            let tls = config.grpc.tls.expect("TLS");
+            assert_eq!((tls.client_ca_file.as_deref(), tls.min_version), (Some(Path::new("ca.pem")), TlsVersion::V1_2));
+            assert_eq!((config.grpc.reflection, config.edge.hsts), (Some(false), Some(true)));
             assert_eq!(config.declared.clients["mobile"].leeway, seconds(0));
             assert_eq!(config.declared.clients["mobile"].recovery_limit, 3);
             assert_eq!(config.edge.trusted_proxies, ["10.0.0.0/8", "fd00::/8"]);

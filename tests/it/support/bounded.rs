@@ -11,6 +11,7 @@ use symbolon::rpc::methods::Methods;
 use symbolon::rpc::{self, Limits};
 use symbolon::store::{Missing, Store, Url};
 use symbolon::time::Timestamp;
+use symbolon::tls::Current;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
@@ -27,9 +28,13 @@ pub(crate) struct Bounded {
 
 impl Bounded {
     pub(crate) async fn by(limits: Limits) -> Self {
+        Self::with(limits, None).await
+    }
+
+    pub(crate) async fn with(limits: Limits, tls: Option<Current>) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let nothing = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
-        let config = config::load(Profile::Dev, None, &BTreeMap::new(), nothing).unwrap().config;
+        let config = config::load(Profile::Dev, None, &BTreeMap::new(), nothing, |_| Vec::new()).unwrap().config;
         let store = Store::open(&Url::Sqlite(dir.path().join("symbolon.db")), Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
@@ -42,6 +47,7 @@ impl Bounded {
             service: Arc::new(service),
             methods: Methods::of_the_contract().unwrap(),
             listeners: vec![listener],
+            tls,
             limits,
             reflection: false,
         };

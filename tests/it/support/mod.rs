@@ -2,6 +2,7 @@
 //! tools they borrow.
 
 mod asking;
+mod authority;
 mod bounded;
 pub(crate) mod console;
 mod contract;
@@ -22,6 +23,7 @@ mod server;
 mod tools;
 
 pub(crate) use asking::{claimed, claims, part, seconds};
+pub(crate) use authority::{Authority, Issued};
 pub(crate) use bounded::Bounded;
 pub(crate) use contract::{PACKAGE, comment, contract, own_files, own_messages};
 pub(crate) use database::{Database, raw};

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use metrics_exporter_prometheus::PrometheusBuilder;
+use symbolon::cli::declared::Followed;
+use symbolon::cli::listen::Reach;
 use symbolon::cli::{Listeners, Running, World, assemble};
 use symbolon::clock::ManualClock;
 use symbolon::config::{self, Profile};
@@ -152,8 +154,8 @@ impl Server {
             let toml = path.to_str().and_then(|path| files.get(path));
             toml.cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         };
-        let config = config::load(settings.profile, None, &env, read).unwrap().config;
-        let listeners = Listeners::bind(&config).await.unwrap();
+        let config = config::load(settings.profile, None, &env, read, |_| Vec::new()).unwrap().config;
+        let listeners = Listeners::bind(&config, Reach::Anywhere).await.unwrap();
         let (grpc, ops) = (listeners.grpc_port().unwrap(), listeners.ops_port().unwrap());
         let url = Url::Sqlite(dir.path().join("symbolon.db"));
         let store = Store::open(&url, Missing::Create).await.unwrap();
@@ -162,7 +164,8 @@ impl Server {
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(1)) };
         let service = assemble(&config, store, &keys, settings.profile, world).await.unwrap();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let running = Running::start(service, listeners, &metrics, true).unwrap();
+        let running =
+            Running::start(service, listeners, &metrics, Followed::new(&config, settings.profile), None).unwrap();
         let grpc = format!("127.0.0.1:{grpc}");
         let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
         Self { clock, grpc, ops: format!("127.0.0.1:{ops}"), dir, running, channel }

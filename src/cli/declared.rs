@@ -1,0 +1,100 @@
+//! Between the configuration, which reads the clients and the callers file, and the service, which obeys them: how they
+//! become what the service knows, and how that follows the files.
+
+use std::sync::Arc;
+
+use super::Failure;
+use super::reload::Watched;
+use crate::config::{self, Config, Declarations, Declared, EDGE, Profile};
+use crate::service::caller::{Allowed, Permission};
+use crate::service::{Caller, Callers, Client, Clients, Service};
+use crate::session::redeem::Policy;
+
+/// The two files of a running service.
+pub struct Followed {
+    declarations: Declarations,
+    profile: Profile,
+    watched: Watched,
+}
+
+impl Followed {
+    /// To be made right after the configuration was read, so that no change falls in between.
+    #[must_use]
+    pub fn new(config: &Config, profile: Profile) -> Self {
+        let declarations = config.declarations.clone();
+        let files = declarations.clients_file.iter().chain(&declarations.callers_file).cloned().collect();
+        Self { declarations, profile, watched: Watched::now("declarations", files) }
+    }
+
+    /// Has the service obey what the files say, until `stop`. What is wrong in either leaves both as they were, since one
+    /// speaks of the other.
+    pub(super) async fn follow(self, service: Arc<Service>, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        let Self { declarations, profile, watched } = self;
+        let renew = move || {
+            let (declared, warnings) = declarations.read().map_err(|faults| faults.to_string().replace('\n', "; "))?;
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            service.clients.store(Arc::new(clients(&declared)));
+            service.callers.store(Arc::new(callers(&declared, profile)));
+            Ok(())
+        };
+        watched.follow(stop, renew).await
+    }
+}
+
+/// The clients as the service knows them.
+pub(super) fn clients(declared: &Declared) -> Clients {
+    Clients::new(declared.clients.iter().map(|(id, declared)| (id.clone(), client(declared))))
+}
+
+/// The callers as the service knows them.
+pub(super) fn callers(declared: &Declared, profile: Profile) -> Callers {
+    let mut callers = Callers::default();
+    // `dev` is for this machine only: whoever is on it may ask for everything.
+    if profile == Profile::Dev {
+        callers.let_in_local();
+        callers.declare(Caller::unlimited(EDGE), &[], &[]);
+    }
+    for (name, declared) in &declared.callers {
+        // A host's name is one in any case of letters; a URI is compared as it stands.
+        let san = |name: &String| if name.contains("://") { name.clone() } else { name.to_ascii_lowercase() };
+        let names: Vec<_> = declared.san.iter().map(san).collect();
+        callers.declare(caller(name, declared), &declared.token_sha256, &names);
+    }
+    callers
+}
+
+fn caller(name: &str, declared: &config::Caller) -> Caller {
+    let only = |names: &[String]| Allowed::Only(names.iter().cloned().collect());
+    let permission = |name: &String| Permission::named(name).expect("cannot fail: both rooms know the same names");
+    Caller {
+        name: name.to_owned(),
+        permissions: declared.permissions.iter().map(permission).collect(),
+        clients: only(&declared.clients),
+        audience: declared.audience.as_deref().map(only),
+        scope: declared.scope.as_deref().map(only),
+        claims: only(&declared.claims),
+        acr: only(&declared.acr),
+        access_token_ttl: declared.access_token_ttl,
+        session_ttl: declared.session_ttl,
+        idle_ttl: declared.idle_ttl,
+        dry_run: declared.dry_run,
+    }
+}
+
+fn client(declared: &config::Client) -> Client {
+    Client {
+        audience: declared.audience.clone(),
+        scope: declared.scope.clone(),
+        access_token_ttl: declared.access_token_ttl,
+        session_ttl: declared.session_ttl,
+        idle_ttl: declared.idle_ttl,
+        policy: Policy {
+            leeway: declared.leeway,
+            recovery_limit: declared.recovery_limit,
+            burst: declared.burst,
+            rotation_when_due: declared.rotation_when_due,
+        },
+    }
+}
