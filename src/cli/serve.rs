@@ -68,7 +68,7 @@ fn lacks(config: &Config) -> Vec<Lack> {
         Lack { settings: "SYMBOLON_CALLERS_FILE", danger: "without callers, nobody can be told from anybody" };
     let mut lacks = Vec::new();
     lacks.extend(config.grpc.tls.is_none().then_some(tls));
-    lacks.extend(config.declarations.callers_file.is_none().then_some(callers));
+    lacks.extend(config.declared.callers.is_empty().then_some(callers));
     lacks
 }
 

@@ -7,43 +7,38 @@ use tonic::codegen::http::{Extensions, HeaderMap, header};
 
 use crate::rpc::peer::Peer;
 use crate::service::Caller;
-use crate::service::caller::Callers;
+use crate::service::caller::{Callers, SECRET_PREFIX};
 
 /// Put into a request's extensions by whoever calls from within this process: the name of the caller it is.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InProcess(pub(super) &'static str);
 
-/// The caller of a request; `None` if nobody declared what it shows. Who brings a secret is judged by it alone: a wrong
-/// one does not fall back to anything.
-pub(super) fn authenticate(callers: &Callers, headers: &HeaderMap, peer: &Extensions) -> Option<Arc<Caller>> {
-    if let Some(InProcess(name)) = peer.get() {
+/// The caller of a request; `None` if nobody declared what it shows. What stands in `Authorization` and is no caller's
+/// secret (a user's token that was passed on, say) does not matter.
+pub(super) fn authenticate(callers: &Callers, headers: &HeaderMap, extensions: &Extensions) -> Option<Arc<Caller>> {
+    if let Some(InProcess(name)) = extensions.get() {
         return callers.by_name(name);
     }
-    let mut credentials = headers.get_all(header::AUTHORIZATION).iter();
-    match (credentials.next(), credentials.next()) {
-        (Some(credential), None) => by_secret(callers, credential.as_bytes()),
-        (Some(_), Some(_)) => None,
-        (None, _) => by_connection(callers, peer.get()?),
+    for secret in headers.get_all(header::AUTHORIZATION).iter().filter_map(|value| bearer(value.as_bytes())) {
+        // Hashed before it is looked up, so that the time this takes tells nothing of the secrets that are known.
+        if let Some(caller) = callers.by_secret(&Sha256::digest(secret).into()) {
+            return Some(caller);
+        }
+        if secret.starts_with(SECRET_PREFIX.as_bytes()) {
+            return None;
+        }
     }
+    by_connection(callers, extensions.get()?)
 }
 
-/// The secret is hashed before it is looked up, so that the time this takes tells nothing of those that are known.
-fn by_secret(callers: &Callers, credential: &[u8]) -> Option<Arc<Caller>> {
-    const SCHEME: usize = "Bearer ".len();
-    let (scheme, secret) = credential.split_at_checked(SCHEME)?;
-    if !scheme.eq_ignore_ascii_case(b"Bearer ") {
-        return None;
-    }
-    callers.by_secret(&Sha256::digest(secret.trim_ascii()).into())
+/// What follows `Bearer`, in any case of letters (RFC 9110 section 11.1).
+fn bearer(credential: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = credential.split_at_checked("Bearer ".len())?;
+    scheme.eq_ignore_ascii_case(b"Bearer ").then(|| rest.trim_ascii())
 }
 
-/// A certificate is a credential too: one that nobody declared is not as good as none.
 fn by_connection(callers: &Callers, peer: &Peer) -> Option<Arc<Caller>> {
-    if peer.names.is_empty() {
-        callers.local().filter(|_| peer.is_local())
-    } else {
-        callers.by_certificate(&peer.names)
-    }
+    callers.by_certificate(&peer.names).or_else(|| callers.local().filter(|_| peer.is_local()))
 }
 
 #[cfg(test)]
@@ -97,20 +92,31 @@ mod tests {
         let mut callers = callers();
         callers.let_in_local();
         let local = Some("127.0.0.1:9");
-        for good in ["Bearer sc1_secret", "bearer sc1_secret", "BEARER  sc1_secret"] {
+        for good in ["Bearer sc1_secret", "bearer sc1_secret", "BEARER  sc1_secret "] {
             assert_eq!(name(&callers, &[good], local).as_deref(), Some("backend"), "{good}");
         }
-        for bad in ["", "Bearer", "Bearer ", "Bearer sc1_secreT", "Basic sc1_secret", "sc1_secret", "Bearer undefined"]
-        {
+        for bad in ["Bearer sc1_", "Bearer sc1_secreT", "bearer  sc1_secret,"] {
             assert_eq!(name(&callers, &[bad], local), None, "{bad}");
         }
-        assert_eq!(name(&callers, &["Bearer sc1_secret", "Bearer sc1_secret"], local), None);
+        assert_eq!(name(&callers, &["Bearer undefined", "Bearer sc1_secret"], local).as_deref(), Some("backend"));
+    }
+
+    #[test]
+    fn what_is_no_callers_secret_does_not_matter() {
+        let mut callers = callers();
+        for other in ["", "Bearer", "Bearer ", "Basic sc1_secret", "sc1_secret", "Bearer undefined", "Bearer eyJ.x.y"] {
+            assert_eq!(name(&callers, &[other], Some("127.0.0.1:9")), None, "{other}");
+        }
+        callers.let_in_local();
+        for other in ["", "Bearer", "Bearer ", "Basic sc1_secret", "sc1_secret", "Bearer undefined", "Bearer eyJ.x.y"] {
+            assert_eq!(name(&callers, &[other], Some("127.0.0.1:9")).as_deref(), Some("local"), "{other}");
+            assert_eq!(name(&callers, &[other], Some("10.0.0.1:9")), None, "{other}");
+        }
     }
 
     #[test]
     fn a_certificate_is_its_owners_and_nobodys_if_it_names_two_or_none() {
         let mut callers = Callers::default();
-        callers.let_in_local();
         for (name, names) in [("one", ["spiffe://x/one", "one.internal"]), ("two", ["spiffe://x/two", "two.internal"])]
         {
             callers.declare(Caller::unlimited(name), &[], &names.map(str::to_owned));
@@ -124,8 +130,8 @@ mod tests {
         assert_eq!(with(&["other.internal", "spiffe://x/one"]).as_deref(), Some("one"));
         assert_eq!(with(&["one.internal", "spiffe://x/one"]).as_deref(), Some("one"));
         assert_eq!(with(&["one.internal", "two.internal"]), None);
-        assert_eq!(with(&["spiffe://x/three"]), None, "not local either");
-        assert_eq!(with(&[]).as_deref(), Some("local"));
+        assert_eq!(with(&["spiffe://x/three"]), None);
+        assert_eq!(with(&[]), None);
     }
 
     #[test]

@@ -185,6 +185,9 @@ impl Caller {
 /// The SHA-256 of a bearer secret.
 pub type SecretHash = [u8; 32];
 
+/// How the secrets that are made here begin: it says what it is, to whoever finds it where it should not be.
+pub const SECRET_PREFIX: &str = "sc1_";
+
 /// The declared callers, by what they show.
 #[derive(Debug, Default)]
 pub struct Callers {

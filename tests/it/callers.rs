@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use prost_reflect::{MethodDescriptor, Value};
 use serde_json::json;
-use sha2::{Digest, Sha256};
 use symbolon::pb::auth as pb;
+use symbolon::pb::auth::auth_service_client::AuthServiceClient;
 use symbolon::rpc::methods::{Methods, Needs};
 use symbolon::service::caller::Permission;
 use tonic::client::Grpc;
@@ -15,7 +15,8 @@ use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
 
 use crate::support::{
-    PACKAGE, Server, Settings, bad_fields, claimed, claims, contract, reason, redeem, seconds, sign_in,
+    ALL, Authority, PACKAGE, Process, Server, Settings, bad_fields, claimed, claims, contract, entry, hash, reason,
+    redeem, seconds, sign_in,
 };
 
 const CLIENTS: &str = r#"
@@ -26,20 +27,9 @@ scope = ["read"]
 audience = ["app"]
 "#;
 
-/// The entry of a caller whose secret is its name.
-fn entry(name: &str, says: &str) -> String {
-    format!("[callers.{name}]\ntoken_sha256 = [\"{}\"]\n{says}\n", hash(name))
-}
-
-fn hash(secret: &str) -> String {
-    Sha256::digest(secret).iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
 async fn serving(callers: &[String]) -> Server {
     Server::with(Settings::default().serving().clients(CLIENTS).callers(&callers.concat())).await
 }
-
-const ALL: &str = r#"permissions = ["issue", "refresh", "revoke", "introspect", "list", "update", "watch", "keys"]"#;
 
 /// A backend of the client `web`, and of it alone.
 fn backend() -> String {
@@ -397,5 +387,103 @@ async fn where_it_is_developed_a_declared_caller_has_its_own_rights_beside_the_l
     let ios = || pb::IssueTokensRequest { client_id: "ios".to_owned(), ..sign_in("alice") };
     assert!(server.client().issue_tokens(ios()).await.is_ok());
     assert_denied(server.as_caller("backend").issue_tokens(ios()).await, "client_id");
-    assert!(is_unauthenticated(&server.as_caller("typo").issue_tokens(ios()).await.unwrap_err()));
+    assert!(is_unauthenticated(&server.as_caller("sc1_typo").issue_tokens(ios()).await.unwrap_err()));
+}
+
+/// What stands in the file now.
+fn write(dir: &std::path::Path, file: &str, text: &str) {
+    std::fs::write(dir.join(file), text).unwrap();
+}
+
+/// A file that changes, is broken and is mended while the service runs.
+#[tokio::test]
+async fn callers_and_clients_follow_their_files_and_a_faulty_file_keeps_the_old() {
+    let dir = tempfile::tempdir().unwrap();
+    let web = "[clients.web]\naudience = [\"api\"]\n";
+    let of_web = |name: &str| entry(name, &format!("{ALL}\nclients = [\"web\"]"));
+    write(dir.path(), "clients.toml", web);
+    write(dir.path(), "callers.toml", &of_web("one"));
+    let files = [("SYMBOLON_CALLERS_FILE", "callers.toml"), ("SYMBOLON_CLIENTS_FILE", "clients.toml")];
+    let server = Process::dev(dir.path(), &files).await;
+    let (mut one, mut two) = (server.as_caller("one").await, server.as_caller("two").await);
+    one.issue_tokens(sign_in("alice")).await.unwrap();
+    assert!(is_unauthenticated(&two.issue_tokens(sign_in("alice")).await.unwrap_err()));
+
+    write(dir.path(), "callers.toml", &of_web("two"));
+    until(async || two.clone().issue_tokens(sign_in("alice")).await.is_ok()).await;
+    assert!(is_unauthenticated(&one.issue_tokens(sign_in("alice")).await.unwrap_err()), "it is gone at once");
+
+    // A caller of a client that is not there: neither file is taken, and the log says why.
+    write(dir.path(), "clients.toml", "[clients.ios]\naudience = [\"app\"]\n");
+    let said = async || String::from_utf8_lossy(&server.output()).into_owned();
+    until(async || said().await.contains("no client `web` is declared")).await;
+    let issued = two.issue_tokens(sign_in("alice")).await.unwrap().into_inner();
+    assert_eq!(issued.session.unwrap().client_id, "web");
+    let figures = server.get("/metrics").await;
+    assert!(figures.contains(r#"symbolon_reloads_total{what="declarations",outcome="refused"} 1"#), "{figures}");
+
+    write(dir.path(), "clients.toml", &web.replace("api", "orders"));
+    until(async || {
+        let issued = two.clone().issue_tokens(sign_in("alice")).await.unwrap().into_inner();
+        issued.session.unwrap().audience == ["orders"]
+    })
+    .await;
+}
+
+/// Waits until something is so.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let patience = std::time::Duration::from_secs(20);
+    let seen = async {
+        while !is_so().await {
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+    };
+    tokio::time::timeout(patience, seen).await.expect("it never came to be");
+}
+
+/// mTLS: the certificate is the credential.
+#[tokio::test]
+async fn a_certificate_makes_a_caller_and_a_foreign_one_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let (authority, foreign) = (Authority::new(), Authority::new());
+    authority.server().write(dir.path(), "server");
+    write(dir.path(), "ca.pem", &authority.pem());
+    let by_certificate =
+        |name: &str, san: &str| format!("[callers.{name}]\nsan = [\"{san}\"]\n{ALL}\nclients = [\"web\"]\n");
+    let callers = by_certificate("bff", "spiffe://example.org/bff") + &by_certificate("edge", "Edge.Internal");
+    write(dir.path(), "callers.toml", &callers);
+    let mut command = Process::command(dir.path());
+    command.arg("serve").envs([
+        ("SYMBOLON_ISSUER", "https://auth.example.com"),
+        ("SYMBOLON_DATABASE_URL", "sqlite:symbolon.db"),
+        ("SYMBOLON_MASTER_KEYS", crate::support::MASTER_KEY),
+        ("SYMBOLON_CALLERS_FILE", "callers.toml"),
+        ("SYMBOLON_GRPC_TLS_CERT_FILE", "server.pem"),
+        ("SYMBOLON_GRPC_TLS_KEY_FILE", "server.key"),
+        ("SYMBOLON_GRPC_TLS_CLIENT_CA_FILE", "ca.pem"),
+    ]);
+    let migrated = Process::command(dir.path())
+        .args(["migrate", "up"])
+        .env("SYMBOLON_DATABASE_URL", "sqlite:symbolon.db")
+        .output()
+        .await
+        .unwrap();
+    assert!(migrated.status.success());
+    let server = Process::start(command).await;
+    let issue = async |shown: Option<&crate::support::Issued>| {
+        let channel = authority.channel(&server.grpc, shown).await.unwrap();
+        AuthServiceClient::new(channel).issue_tokens(sign_in("alice")).await
+    };
+    for names in [&["spiffe://example.org/bff"][..], &["edge.internal"], &["other.internal", "edge.internal"]] {
+        let caller = issue(Some(&authority.client(names))).await.unwrap().into_inner();
+        assert_eq!(caller.session.unwrap().subject, "alice");
+    }
+    for names in
+        [&["spiffe://example.org/bff2"][..], &["nobody.internal"], &["edge.internal", "spiffe://example.org/bff"]]
+    {
+        assert!(is_unauthenticated(&issue(Some(&authority.client(names))).await.unwrap_err()), "{names:?}");
+    }
+    assert!(is_unauthenticated(&issue(None).await.unwrap_err()), "no certificate");
+    let forged = issue(Some(&foreign.client(&["spiffe://example.org/bff"]))).await;
+    assert!(forged.is_err_and(|status| reason(&status).is_empty()), "the handshake ends it");
 }

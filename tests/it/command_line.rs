@@ -66,10 +66,10 @@ async fn config_check_reports_every_fault_at_once_and_says_what_was_probably_mea
     let arguments = ["config", "check", "--config", "symbolon.toml"];
     let told = run(dir.path(), &arguments, &env, "").await.complaint();
     for part in [
-        "isuer (file symbolon.toml): unknown key, did you mean `issuer`?",
-        "grpc.lisen (file symbolon.toml): unknown key, did you mean `grpc.listen`?",
-        "sesion (file symbolon.toml): unknown section, did you mean `session`?",
-        "log (file symbolon.toml): expected",
+        "isuer (file symbolon.toml, line 1): unknown key, did you mean `issuer`?",
+        "grpc.lisen (file symbolon.toml, line 4): unknown key, did you mean `grpc.listen`?",
+        "sesion (file symbolon.toml, line 5): unknown section, did you mean `session`?",
+        "log (file symbolon.toml, line 2): expected",
         "session.leeway (environment SYMBOLON_SESSION_LEEWAY): expected a duration of whole seconds from 0s to 1m",
         "session.recovery_limit (environment SYMBOLON_SESSION_RECOVERY_LIMIT): expected",
         "issuer: missing",

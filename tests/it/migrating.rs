@@ -6,15 +6,17 @@ use futures_util::future::join_all;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use tokio::process::Command;
 
-use crate::support::{MASTER_KEY, Postgres, Process, redeem, sign_in, soaking};
+use crate::support::{MASTER_KEY, Postgres, Process, declare_backend, redeem, sign_in, soaking};
 
 const PROCESSES: usize = 5;
 
 fn command(dir: &Path, url: &str, words: &[&str]) -> Command {
+    let callers = declare_backend(dir);
     let mut command = Process::command(dir);
     command
         .args(words)
         .env("SYMBOLON_DATABASE_URL", url)
+        .env(callers.0, callers.1)
         .env("SYMBOLON_ISSUER", "http://localhost:8080")
         .env("SYMBOLON_MASTER_KEYS", MASTER_KEY);
     command
@@ -73,10 +75,10 @@ async fn five_that_migrate_at_once_take_each_step_once_and_five_that_serve_sign_
         let servers = all_ready(dir.path(), &url).await;
         assert_eq!(column(&url, "SELECT key_id FROM signing_keys").await.len(), 1);
         // What one of them signs and mints, the next one takes, and so on.
-        let issued = servers[0].client().await.issue_tokens(sign_in("alice")).await.unwrap().into_inner();
+        let issued = servers[0].as_caller("backend").await.issue_tokens(sign_in("alice")).await.unwrap().into_inner();
         let mut tokens = issued.tokens.unwrap();
         for server in &servers[1..] {
-            let mut client = server.client().await;
+            let mut client = server.as_caller("backend").await;
             let token = tokens.access_token;
             let request = symbolon::pb::auth::IntrospectTokenRequest { token };
             assert!(client.introspect_token(request).await.unwrap().into_inner().active);

@@ -6,7 +6,7 @@ use symbolon::pb::auth as pb;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 
-use crate::support::{Server, Settings, reason, redeem, sign_in};
+use crate::support::{Server, Settings, entry, reason, redeem, sign_in};
 
 /// Two rotations a second, twenty at once.
 fn two_a_second() -> Settings {
@@ -86,11 +86,7 @@ async fn what_ends_a_session_does_not_wait() {
 
 #[tokio::test]
 async fn a_caller_gone_wild_waits_and_another_one_does_not() {
-    let callers = ["one", "two"].map(|name| {
-        use sha2::{Digest, Sha256};
-        let hash: String = Sha256::digest(name).iter().map(|byte| format!("{byte:02x}")).collect();
-        format!("[callers.{name}]\ntoken_sha256 = [\"{hash}\"]\npermissions = [\"issue\"]\nclients = [\"web\"]\n")
-    });
+    let callers = ["one", "two"].map(|name| entry(name, "permissions = [\"issue\"]\nclients = [\"web\"]"));
     let settings =
         Settings::default().serving().callers(&callers.concat()).env("SYMBOLON_LIMITS_ISSUES_PER_SECOND", "3");
     let server = Server::with(settings).await;

@@ -33,6 +33,12 @@ async fn run(blocks: &[Block]) -> Result<usize, String> {
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_symbolon"), bin.join("symbolon")).unwrap();
     std::os::unix::fs::symlink(tools().join("python/bin/grpcurl"), bin.join("grpcurl")).unwrap();
 
+    // The ports of what the README starts by itself.
+    let named = ["50443", "9443"];
+    let held = named.map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let free = held.each_ref().map(|listener| listener.local_addr().unwrap().port().to_string());
+    drop(held);
+
     let mut settings = settings(blocks.first());
     let mut server = start(dir.path(), &settings).await;
     let mut shell = Shell::start(dir.path(), &bin);
@@ -47,6 +53,7 @@ async fn run(blocks: &[Block]) -> Result<usize, String> {
         for Step { line, command, expected } in &block.steps {
             let command = command.replace("cargo run --release -- ", "symbolon ");
             let command = command.replace("localhost:50051", &server.grpc).replace("localhost:9090", &server.ops);
+            let command = named.iter().zip(&free).fold(command, |command, (named, free)| command.replace(named, free));
             let printed = shell.run(&command).await?;
             let printed = printed.replace(&server.grpc, "localhost:50051").replace(&server.ops, "localhost:9090");
             compare(expected, &printed).map_err(|differs| format!("line {line}: {command}\n{differs}"))?;
@@ -71,7 +78,15 @@ async fn start(dir: &Path, settings: &[(String, String)]) -> Process {
 struct Shell {
     stdin: ChildStdin,
     stdout: Lines<BufReader<ChildStdout>>,
-    _process: Child,
+    process: Child,
+}
+
+/// What a command left in the background ends with the shell.
+impl Drop for Shell {
+    fn drop(&mut self) {
+        let group = self.process.id().map(|id| format!("-{id}"));
+        group.map(|group| std::process::Command::new("kill").args(["--", &group]).status());
+    }
 }
 
 const END: &str = "--- the command ended with";
@@ -86,10 +101,10 @@ impl Shell {
         }
         let path = std::env::var("PATH").unwrap();
         command.args(["--noprofile", "--norc"]).env("PATH", format!("{}:{path}", bin.display())).current_dir(dir);
-        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).kill_on_drop(true).process_group(0);
         let mut process = command.spawn().unwrap();
         let stdout = BufReader::new(process.stdout.take().unwrap()).lines();
-        Self { stdin: process.stdin.take().unwrap(), stdout, _process: process }
+        Self { stdin: process.stdin.take().unwrap(), stdout, process }
     }
 
     /// Runs a command. Answers what it printed, errors too, in the order it was printed.

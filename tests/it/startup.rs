@@ -8,7 +8,7 @@ use symbolon::pb::auth::{GetSessionRequest, IntrospectTokenRequest};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::support::{Authority, MASTER_KEY, Process, assert_says, raw, redeem, sentence, sign_in};
+use crate::support::{Authority, MASTER_KEY, Process, assert_says, declare_backend, raw, redeem, sentence, sign_in};
 
 const ISSUER: (&str, &str) = ("SYMBOLON_ISSUER", "http://localhost:8080");
 const KEYS: (&str, &str) = ("SYMBOLON_MASTER_KEYS", MASTER_KEY);
@@ -213,9 +213,9 @@ async fn serve_with_what_dev_left_goes_on_with_its_sessions() {
     assert!(dev.terminate().await.0.success());
 
     let keys = data(&dir).join("master-keys").display().to_string();
-    let env = [ISSUER, ("SYMBOLON_MASTER_KEYS_FILE", keys.as_str())];
+    let env = [ISSUER, ("SYMBOLON_MASTER_KEYS_FILE", keys.as_str()), declare_backend(dir.path())];
     let serve = Process::start(command(dir.path(), "serve", &env)).await;
-    let mut client = serve.client().await;
+    let mut client = serve.as_caller("backend").await;
     let request = GetSessionRequest { session_id: session.session_id.clone() };
     assert_eq!(client.get_session(request).await.unwrap().into_inner().session, Some(session));
     let judged = client.introspect_token(IntrospectTokenRequest { token: tokens.access_token }).await.unwrap();

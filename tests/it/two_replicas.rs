@@ -9,6 +9,8 @@ use std::time::Duration;
 use symbolon::pb::auth::auth_service_client::AuthServiceClient;
 use tokio::io::AsyncReadExt;
 use tokio::process::{Child, Command};
+use tonic::Request;
+use tonic::metadata::MetadataValue;
 use tonic::transport::Channel;
 
 use crate::support::{Postgres, Process, get, readme_path, redeem, sign_in, tools};
@@ -106,7 +108,12 @@ async fn from_an_empty_postgresql_to_two_replicas_behind_one_address() {
 
     let address = format!("http://127.0.0.1:{}", port("50050"));
     let channel = Channel::from_shared(address).unwrap().connect().await.unwrap();
-    let mut client = AuthServiceClient::new(channel);
+    let secret = std::fs::read_to_string(dir.path().join("backend.token")).unwrap();
+    let bearer: MetadataValue<_> = format!("Bearer {}", secret.trim()).parse().unwrap();
+    let mut client = AuthServiceClient::with_interceptor(channel, move |mut request: Request<()>| {
+        request.metadata_mut().insert("authorization", bearer.clone());
+        Ok(request)
+    });
     let mut token = client.issue_tokens(sign_in("bob")).await.unwrap().into_inner().tokens.unwrap().refresh_token;
     for _ in 0..20 {
         token = client.refresh_tokens(redeem(&token)).await.unwrap().into_inner().tokens.unwrap().refresh_token;

@@ -4,6 +4,7 @@
 mod asking;
 mod authority;
 mod bounded;
+mod callers;
 pub(crate) mod console;
 mod contract;
 mod database;
@@ -25,6 +26,7 @@ mod tools;
 pub(crate) use asking::{claimed, claims, part, seconds};
 pub(crate) use authority::{Authority, Issued};
 pub(crate) use bounded::Bounded;
+pub(crate) use callers::{ALL, declare_backend, entry, hash};
 pub(crate) use contract::{PACKAGE, comment, contract, own_files, own_messages};
 pub(crate) use database::{Database, raw};
 pub(crate) use dice::Dice;

@@ -16,11 +16,8 @@ use symbolon::pb::auth::{IssueTokensResponse, RefreshTokensResponse, RevokeSessi
 use symbolon::store::{Missing, Store, Url};
 use symbolon::time::Timestamp;
 use tempfile::TempDir;
-use tonic::metadata::{Ascii, MetadataValue};
-use tonic::service::Interceptor;
-use tonic::service::interceptor::InterceptedService;
+use tonic::Status;
 use tonic::transport::Channel;
-use tonic::{Request, Status};
 
 use super::{Dice, redeem, sign_in};
 
@@ -39,23 +36,6 @@ pub(crate) struct Server {
     dir: TempDir,
     running: Running,
     channel: Channel,
-}
-
-/// Puts a secret into every request.
-#[derive(Clone)]
-pub(crate) struct Bearer(MetadataValue<Ascii>);
-
-impl Bearer {
-    pub(crate) fn of(secret: &str) -> Self {
-        Self(format!("Bearer {secret}").parse().unwrap())
-    }
-}
-
-impl Interceptor for Bearer {
-    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
-        request.metadata_mut().insert("authorization", self.0.clone());
-        Ok(request)
-    }
 }
 
 /// What differs from a plain server.
@@ -173,11 +153,6 @@ impl Server {
 
     pub(crate) fn client(&self) -> AuthServiceClient<Channel> {
         AuthServiceClient::new(self.channel.clone())
-    }
-
-    /// The same as a caller that brings a secret.
-    pub(crate) fn as_caller(&self, secret: &str) -> AuthServiceClient<InterceptedService<Channel, Bearer>> {
-        AuthServiceClient::with_interceptor(self.channel.clone(), Bearer::of(secret))
     }
 
     pub(crate) fn channel(&self) -> Channel {
