@@ -2,19 +2,31 @@
 
 #![expect(clippy::unwrap_used, reason = "a benchmark")]
 
+use std::collections::BTreeMap;
 use std::hint::black_box;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use criterion::{Criterion, criterion_group, criterion_main};
+use sha2::{Digest, Sha256};
+use symbolon::cli::{World, assemble};
+use symbolon::config::{self, Profile};
 use symbolon::entropy::SystemEntropy;
 use symbolon::keys::{MasterKeys, Ring, SigningKey};
+use symbolon::rpc::Gate;
+use symbolon::rpc::methods::Methods;
+use symbolon::service::{Caller, Callers};
 use symbolon::session::redeem::{Policy, Presented, Rotation, redeem};
 use symbolon::session::{Authentication, Chain, Device, Session, SessionId};
+use symbolon::store::{Missing, Store, Url};
 use symbolon::time::Timestamp;
 use symbolon::token::access::AccessTokens;
 use symbolon::token::lifetime::Lifetimes;
 use symbolon::token::refresh::{RefreshToken, RefreshTokens};
 use symbolon_verifier::{Audience, Expected, verify};
+use tonic::body::Body;
+use tonic::codegen::http::Request;
 
 const ISSUER: &str = "https://auth.example.com";
 const NOW: i64 = 1_780_315_200;
@@ -84,5 +96,53 @@ fn parts(criterion: &mut Criterion) {
     });
 }
 
-criterion_group!(benches, parts);
+/// What stands before a call: who calls, whether it may, and whether it comes too often.
+fn admission(criterion: &mut Criterion) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let service = runtime.block_on(async {
+        let no_file = |_: &Path| Err(std::io::Error::from(std::io::ErrorKind::NotFound));
+        let config = config::load(Profile::Serve, None, &issuer(), no_file, |_| Vec::new()).unwrap().config;
+        let store = Store::open(&Url::Sqlite(dir.path().join("symbolon.db")), Missing::Create).await.unwrap();
+        store.migrate().await.unwrap();
+        let keys = MasterKeys::parse(&MasterKeys::generate(&SystemEntropy)).unwrap();
+        assemble(&config, store, &keys, Profile::Serve, World::default()).await.unwrap()
+    });
+    let mut callers = Callers::default();
+    for at in 0..20 {
+        let name = format!("caller-{at}");
+        callers.declare(Caller::unlimited(&name), &[Sha256::digest(format!("sc1_{name}")).into()], &[]);
+    }
+    service.callers.store(Arc::new(callers));
+    let service = Arc::new(service);
+    let gate = Gate::new(Arc::clone(&service), Methods::of_the_contract().unwrap());
+    let mut request = Request::new(Body::empty());
+    *request.uri_mut() = "http://localhost/symbolon.auth.v1.AuthService/RefreshTokens".parse().unwrap();
+    request.headers_mut().insert("authorization", "Bearer sc1_caller-7".parse().unwrap());
+    assert!(gate.admit(&request).unwrap().is_some());
+    criterion.bench_function("call: authenticate a caller by its secret and permit the method", |bencher| {
+        bencher.iter(|| gate.admit(black_box(&request)).is_ok());
+    });
+    let sessions: Vec<_> =
+        (0..4096_u64).map(|at| SessionId::new(0, Timestamp::from_seconds(NOW), at.to_le_bytes())).collect();
+    let mut sessions = sessions.iter().cycle();
+    criterion.bench_function("call: count a rotation against the session's limit", |bencher| {
+        bencher.iter(|| {
+            let id = *sessions.next().unwrap();
+            let may = service.limits.may_rotate(id).is_ok();
+            service.limits.rotated(id);
+            may
+        });
+    });
+    let name = "caller-7".to_owned();
+    criterion.bench_function("call: count a sign-in against the caller's limit", |bencher| {
+        bencher.iter(|| service.limits.issue(black_box(&name)).is_ok());
+    });
+}
+
+fn issuer() -> BTreeMap<String, String> {
+    BTreeMap::from([("SYMBOLON_ISSUER".to_owned(), ISSUER.to_owned())])
+}
+
+criterion_group!(benches, parts, admission);
 criterion_main!(benches);

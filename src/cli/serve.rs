@@ -51,6 +51,10 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
     }
     let service = assemble(&config, store, &keys, Profile::Serve, World::default()).await?;
 
+    if config.declared.callers.is_empty() {
+        tracing::warn!("no caller is declared: every call is refused. Declare some in SYMBOLON_CALLERS_FILE");
+    }
+
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
     let running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
     let master_keys: Vec<_> = keys.iter().map(|key| key.id().to_string()).collect();

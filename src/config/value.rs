@@ -214,12 +214,11 @@ impl Value {
             Self::Text(text) => text.clone(),
             Self::List(items) => items.join(","),
             Self::Ids(ids) => ids.iter().map(u8::to_string).collect::<Vec<_>>().join(","),
-            Self::Hashes(_) => REDACTED.to_owned(),
             Self::Flag(flag) => flag.to_string(),
             Self::Count(count) => count.to_string(),
             Self::Rate(rate) => rate.to_string(),
             Self::Span(span) => spell(*span),
-            Self::Secret(_) => REDACTED.to_owned(),
+            Self::Secret(_) | Self::Hashes(_) => REDACTED.to_owned(),
             Self::Database(url) => url.to_string(),
         }
     }

@@ -17,32 +17,36 @@ use crate::service::{Caller, Service};
 
 /// A call that was let in, in the request's extensions.
 #[derive(Clone, Debug)]
-pub(super) struct Admitted {
-    pub(super) method: &'static str,
-    pub(super) caller: Arc<Caller>,
+pub struct Admitted {
+    pub method: &'static str,
+    pub caller: Arc<Caller>,
 }
 
 /// Stands before all services of a server.
 #[derive(Clone)]
-pub(super) struct Gate {
+pub struct Gate {
     service: Arc<Service>,
     methods: Arc<Methods>,
 }
 
 /// A service with a [`Gate`] before it.
 #[derive(Clone)]
-pub(super) struct Gated<S> {
+pub struct Gated<S> {
     gate: Gate,
     inner: S,
 }
 
 impl Gate {
-    pub(super) fn new(service: Arc<Service>, methods: Methods) -> Self {
+    #[must_use]
+    pub fn new(service: Arc<Service>, methods: Methods) -> Self {
         Self { service, methods: Arc::new(methods) }
     }
 
-    /// `None`: whoever it is, there is nothing to know about the caller.
-    fn admit(&self, request: &Request<Body>) -> Result<Option<Admitted>, Status> {
+    /// Who may go on; `None` where nobody needs to be known.
+    ///
+    /// # Errors
+    /// What is answered instead.
+    pub fn admit(&self, request: &Request<Body>) -> Result<Option<Admitted>, Status> {
         let Some(Method { name: method, needs }) = self.methods.at(request.uri().path()) else {
             return Err(Status::unimplemented(""));
         };

@@ -14,5 +14,6 @@ mod server;
 pub mod status;
 mod violations;
 
+pub use gate::Gate;
 pub use peer::Peer;
 pub use server::{Limits, Server, serve};

@@ -68,7 +68,10 @@ impl Limits {
     }
 
     /// Whether this session may be rotated now. Asking costs nothing: see [`Self::rotated`].
-    pub(super) fn may_rotate(&self, session: SessionId) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// If it has to wait.
+    pub fn may_rotate(&self, session: SessionId) -> Result<(), Error> {
         if !self.any_spent.load(Ordering::Acquire) {
             return Ok(());
         }
@@ -78,7 +81,7 @@ impl Limits {
     }
 
     /// A session was rotated. Only this counts: whoever is given the same answer again costs nothing.
-    pub(super) fn rotated(&self, session: SessionId) {
+    pub fn rotated(&self, session: SessionId) {
         if let Err(spent) = self.rotations.check_key(&session) {
             self.spent().insert(session, spent.earliest_possible());
             self.any_spent.store(true, Ordering::Release);
@@ -86,7 +89,10 @@ impl Limits {
     }
 
     /// One more sign-in by this caller.
-    pub(super) fn issue(&self, caller: &String) -> Result<(), Error> {
+    ///
+    /// # Errors
+    /// If it has to wait.
+    pub fn issue(&self, caller: &String) -> Result<(), Error> {
         let wait = |spent: governor::NotUntil<Duration>| Error::RateLimited(spent.wait_time_from(self.clock.now()));
         self.issues.check_key(caller).map_err(wait)
     }

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeSet;
 
-use prost_reflect::{MethodDescriptor, Value};
+use prost_reflect::Value;
 use serde_json::json;
 use symbolon::pb::auth as pb;
 use symbolon::pb::auth::auth_service_client::AuthServiceClient;
+use symbolon::pb::auth::revoke_session_request::Target;
 use symbolon::rpc::methods::{Methods, Needs};
 use symbolon::service::caller::Permission;
 use tonic::client::Grpc;
@@ -85,7 +86,9 @@ fn every_method_of_the_contract_has_the_permission_its_comment_names() {
     let contract = contract();
     let option = contract.get_extension_by_name("symbolon.auth.v1.permission").unwrap();
     let mut seen = 0;
-    for method in contract.services().filter(|it| it.package_name() == PACKAGE).flat_map(methods_of) {
+    for method in
+        contract.services().filter(|it| it.package_name() == PACKAGE).flat_map(|it| it.methods().collect::<Vec<_>>())
+    {
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let (_, needs) = methods().into_iter().find(|(known, _)| *known == path).unwrap();
         let Value::EnumNumber(number) = *method.options().get_extension(&option) else { panic!("{path}") };
@@ -101,10 +104,6 @@ fn every_method_of_the_contract_has_the_permission_its_comment_names() {
         seen += 1;
     }
     assert!(seen >= 10);
-}
-
-fn methods_of(service: prost_reflect::ServiceDescriptor) -> Vec<MethodDescriptor> {
-    service.methods().collect()
 }
 
 /// R-RPC-02
@@ -282,7 +281,6 @@ async fn a_session_of_a_client_that_is_not_ones_own_is_out_of_reach() {
 
     assert_denied(backend.refresh_tokens(redeem(&tokens.refresh_token)).await, "client_id");
     let revoke = |target| pb::RevokeSessionRequest { target: Some(target), ..pb::RevokeSessionRequest::default() };
-    use pb::revoke_session_request::Target;
     assert_denied(
         backend.revoke_session(revoke(Target::RefreshToken(tokens.refresh_token.clone()))).await,
         "client_id",
@@ -402,14 +400,14 @@ async fn callers_and_clients_follow_their_files_and_a_faulty_file_keeps_the_old(
     let web = "[clients.web]\naudience = [\"api\"]\n";
     let of_web = |name: &str| entry(name, &format!("{ALL}\nclients = [\"web\"]"));
     write(dir.path(), "clients.toml", web);
-    write(dir.path(), "callers.toml", &of_web("one"));
+    write(dir.path(), "callers.toml", &of_web("sc1_one"));
     let files = [("SYMBOLON_CALLERS_FILE", "callers.toml"), ("SYMBOLON_CLIENTS_FILE", "clients.toml")];
     let server = Process::dev(dir.path(), &files).await;
-    let (mut one, mut two) = (server.as_caller("one").await, server.as_caller("two").await);
+    let (mut one, mut two) = (server.as_caller("sc1_one").await, server.as_caller("sc1_two").await);
     one.issue_tokens(sign_in("alice")).await.unwrap();
     assert!(is_unauthenticated(&two.issue_tokens(sign_in("alice")).await.unwrap_err()));
 
-    write(dir.path(), "callers.toml", &of_web("two"));
+    write(dir.path(), "callers.toml", &of_web("sc1_two"));
     until(async || two.clone().issue_tokens(sign_in("alice")).await.is_ok()).await;
     assert!(is_unauthenticated(&one.issue_tokens(sign_in("alice")).await.unwrap_err()), "it is gone at once");
 

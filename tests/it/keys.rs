@@ -43,7 +43,7 @@ async fn execute(dir: &TempDir, sql: &str) {
 /// R-KEY-05
 #[tokio::test]
 async fn two_signing_keys_with_exchanged_ciphertexts_start_nothing() {
-    let (dir, active) = used().await;
+    let (dir, active) = Box::pin(used()).await;
     let dice = Dice::seeded(9);
     let other = SigningKey::generate(&dice);
     let sealed = other.seal(&MasterKeys::parse(MASTER_KEY).unwrap(), ISSUER, &dice);
@@ -77,7 +77,7 @@ async fn two_signing_keys_with_exchanged_ciphertexts_start_nothing() {
 /// R-KEY-05
 #[tokio::test]
 async fn another_master_key_under_a_known_id_starts_nothing() {
-    let (dir, _) = used().await;
+    let (dir, _) = Box::pin(used()).await;
     let impostor = format!("1:{}", STANDARD.encode([0x55; 32]));
     for keys in [impostor.clone(), format!("{OTHER_MASTER_KEY},{impostor}")] {
         let sentence = refused(&dir, &keys, &[]).await;
@@ -90,7 +90,7 @@ async fn another_master_key_under_a_known_id_starts_nothing() {
 /// R-KEY-05
 #[tokio::test]
 async fn without_the_master_key_that_sealed_the_active_signing_key_nothing_starts() {
-    let (dir, active) = used().await;
+    let (dir, active) = Box::pin(used()).await;
     let sentence = refused(&dir, OTHER_MASTER_KEY, &[]).await;
     let key_id = active.public.key_id();
     assert!(sentence.contains(key_id), "{sentence}");
@@ -104,7 +104,7 @@ async fn without_the_master_key_that_sealed_the_active_signing_key_nothing_start
 /// R-KEY-05
 #[tokio::test]
 async fn another_issuer_on_the_same_database_starts_nothing_and_is_told_whose_it_is() {
-    let (dir, _) = used().await;
+    let (dir, _) = Box::pin(used()).await;
     let other = [("SYMBOLON_ISSUER", "https://id.example")];
     let sentence = refused(&dir, MASTER_KEY, &other).await;
     assert!(sentence.contains("belongs to the issuer http://localhost:8080, not https://id.example"), "{sentence}");

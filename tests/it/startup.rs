@@ -143,14 +143,13 @@ async fn told(mut command: Command) -> String {
 
 const TLS: [(&str, &str); 2] =
     [("SYMBOLON_GRPC_TLS_CERT_FILE", "server.pem"), ("SYMBOLON_GRPC_TLS_KEY_FILE", "server.key")];
-const CALLERS: (&str, &str) = ("SYMBOLON_CALLERS_FILE", "callers.toml");
 
 /// R-AUTHZ-02
 #[tokio::test]
 async fn serve_beyond_loopback_is_refused_without_tls_and_callers_and_says_what_to_set() {
     let dir = developed().await;
     Authority::new().server().write(dir.path(), "server");
-    std::fs::write(dir.path().join("callers.toml"), "").unwrap();
+    let callers = declare_backend(dir.path());
     let keys = data(&dir).join("master-keys").display().to_string();
     let refused = async |address: &str, more: &[(&str, &str)]| {
         let env = [ISSUER, ("SYMBOLON_MASTER_KEYS_FILE", keys.as_str()), ("SYMBOLON_GRPC_LISTEN", address)];
@@ -163,10 +162,10 @@ async fn serve_beyond_loopback_is_refused_without_tls_and_callers_and_says_what_
     }
     let said = refused("0.0.0.0:0", &TLS).await;
     assert!(said.contains("set SYMBOLON_CALLERS_FILE;") && !said.contains("TLS"), "{said}");
-    let said = refused("0.0.0.0:0", &[CALLERS]).await;
+    let said = refused("0.0.0.0:0", &[callers]).await;
     assert!(said.contains("SYMBOLON_GRPC_TLS_KEY_FILE;") && !said.contains("CALLERS"), "{said}");
     // `dev` asks nobody for a credential, whatever is set.
-    let env = [&TLS[..], &[CALLERS, ("SYMBOLON_GRPC_LISTEN", "0.0.0.0:0")]].concat();
+    let env = [&TLS[..], &[callers, ("SYMBOLON_GRPC_LISTEN", "0.0.0.0:0")]].concat();
     let said = told(command(dir.path(), "dev", &env)).await;
     assert!(said.contains("loopback") && said.contains("`symbolon serve`") && !said.contains("--insecure"), "{said}");
 }
@@ -192,14 +191,14 @@ async fn on_all_addresses(dir: &TempDir, flags: &[&str], env: &[(&str, &str)]) -
 async fn serve_beyond_loopback_starts_with_tls_and_callers_or_says_loudly_what_is_missing() {
     let dir = developed().await;
     Authority::new().server().write(dir.path(), "server");
-    std::fs::write(dir.path().join("callers.toml"), "").unwrap();
+    let callers = declare_backend(dir.path());
     let warned = |said: &str| said.lines().filter(|it| it.contains(" WARN ") && it.contains("--insecure")).count();
     let said = on_all_addresses(&dir, &["--insecure"], &[]).await;
     assert_eq!(warned(&said), 2, "{said}");
-    assert_says(&said, &["without TLS, whoever", "SYMBOLON_GRPC_TLS_CERT_FILE", "without callers", CALLERS.0]);
+    assert_says(&said, &["without TLS, whoever", "SYMBOLON_GRPC_TLS_CERT_FILE", "without callers", callers.0]);
     let said = on_all_addresses(&dir, &["--insecure"], &TLS).await;
     assert!(warned(&said) == 1 && said.contains("without callers"), "{said}");
-    let said = on_all_addresses(&dir, &[], &[&TLS[..], &[CALLERS]].concat()).await;
+    let said = on_all_addresses(&dir, &[], &[&TLS[..], &[callers]].concat()).await;
     assert_eq!(warned(&said), 0, "{said}");
 }
 
