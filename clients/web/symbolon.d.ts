@@ -95,11 +95,18 @@ export interface SessionInfo {
   readonly auth_time?: string
 }
 
-/** One of `sessions()`: what the edge tells of it, rounded to the hour. */
-export interface SessionListItem extends Partial<Omit<SessionInfo, "session_id">> {
+/** One of `sessions()`, as its owner may see it: times are rounded down to the hour. */
+export interface SessionListItem {
   readonly session_id: string
-  readonly current?: boolean
-  readonly [member: string]: unknown
+  readonly client_id: string
+  readonly current: boolean
+  readonly create_time: string
+  readonly last_refresh_time?: string
+  readonly expire_time: string
+  readonly idle_expire_time?: string
+  readonly user_agent?: string
+  readonly ip_address?: string
+  readonly label?: string
 }
 
 /** An answer that was not the wished one. `code` is stable: the edge's, or `network`, `unexpected_answer`, `http_502`, `closed`. */

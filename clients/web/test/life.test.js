@@ -49,12 +49,13 @@ test('close() leaves no timer, no channel and no listener, and no token behind',
 
 test('a refresh that is answered after close() is kept by nobody', async () => {
   const world = returning()
-  world.answers['/refresh'] = [after(100, grant(1))]
+  world.answers['/refresh'] = [after(100, grant(1)), grant(2)]
   const tab = await world.tab()
   tab.close()
   await world.go(1_000)
   assert.equal(world.clock.timers.size, 0)
   await assert.rejects(tab.getAccessToken(), { code: 'closed' })
+  assert.equal(await world.go(0, tab.again().getAccessToken()), 'token-2')
 })
 
 test('the snapshot is the same object until something changes', async () => {

@@ -75,6 +75,7 @@ test('409 refresh_stale asks again, at most three times', async () => {
   await world.go(1_000)
   assert.equal(tab.getSnapshot().status, 'signed_in')
   assert.equal(world.count('/refresh'), 4)
+  for (let n = 1; n < 4; n++) assert.ok(world.calls[n].at - world.calls[n - 1].at >= 50, 'the newer cookie is given time to arrive')
 
   const unlucky = returning()
   unlucky.answers['/refresh'] = [stale, stale, stale, stale]
@@ -100,7 +101,7 @@ test('a token that has run out on arrival is refreshed now, and not for ever', a
   assert.equal(kept.getSnapshot().status, 'restoring')
 })
 
-for (const [name, answer] of [['lost', lost], ['never given', silence]]) {
+for (const [name, answer] of [['lost', lost], ['never given', silence], ['cut off', { ...grant(0), cut: true }]]) {
   test(`an answer that is ${name} is asked for again inside the leeway`, async () => {
     const world = returning()
     world.answers['/refresh'] = [answer]
@@ -190,10 +191,21 @@ test('during an outage callers do not storm the edge, and are served soon after 
 test('a failed refresh does not take away a token that is still good', async () => {
   const world = new World()
   const tab = await world.signedIn()
-  world.answers['/refresh'] = Array(3).fill(problem(503, 'issuer_unavailable'))
-  await world.go(680_000)
-  assert.ok(world.count('/refresh') > 0)
-  assert.equal(await world.go(0, tab.getAccessToken()), 'token-1')
+  world.answers['/refresh'] = Array(99).fill(problem(503, 'issuer_unavailable'))
+  await world.go(893_000)
+  const failed = world.count('/refresh')
+  assert.ok(failed > 0)
+  assert.equal(await world.go(0, tab.getAccessToken()), 'token-1', 'asking on the way')
+  tab.close()
+
+  const again = new World()
+  again.visibility = 'hidden'
+  const kept = await again.signedIn()
+  again.answers['/refresh'] = Array(99).fill(problem(503, 'issuer_unavailable'))
+  await again.go(893_000)
+  assert.equal(again.count('/refresh'), 0)
+  assert.equal(await again.go(0, kept.getAccessToken()), 'token-1', 'asking just now')
+  assert.equal(again.count('/refresh'), 1)
 })
 
 for (const event of ['visibilitychange', 'pageshow', 'online']) {

@@ -152,6 +152,22 @@ test('signing out while signing in is signed out', async () => {
   assert.equal(tab.getSnapshot().status, 'signed_out')
 })
 
+test('a second sign-out is not taken for done because the first one is', async () => {
+  const world = new World({ locks: false })
+  const a = await world.signedIn()
+  const b = await world.tab()
+  world.answers['/logout'] = [after(3_000, { status: 204 }), down, down]
+  const first = a.logout()
+  await world.go(100)
+  await world.go(0, b.login({}))
+  assert.equal(await world.go(0, b.logout()), false)
+  await world.go(0, first)
+  await world.go(90_000)
+  assert.equal(world.paths().at(-1), '/logout')
+  assert.ok(world.count('/logout') >= 4)
+  assert.deepEqual([...world.storage], [])
+})
+
 test('a sign-out goes out even if the page leaves at once', async () => {
   const world = new World()
   let keepalive

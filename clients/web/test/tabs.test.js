@@ -138,6 +138,20 @@ test('a token that was asked for before a sign-out is nobody’s: not here, not 
   }
 })
 
+test('a refresh that waited while the user signed out finishes the sign-out and asks for no token', async () => {
+  const world = new World()
+  const a = await world.signedIn()
+  const b = await world.tab()
+  world.answers['/refresh'] = [after(2_000, grant('late'))]
+  world.deaf = true
+  const late = b.refresh().catch(() => {})
+  const waiting = a.refresh()
+  await world.go(100)
+  assert.equal(await world.go(0, a.logout()), true)
+  await world.go(5_000, Promise.all([late, waiting]))
+  assert.deepEqual(world.paths().slice(-2), ['/refresh', '/logout'])
+})
+
 test('a message about a token that comes after the sign-out signs nobody in', async () => {
   const world = new World()
   const a = await world.signedIn()

@@ -193,7 +193,15 @@ export class World {
     }
     if (answer.lost) throw new TypeError('Failed to fetch')
     const text = answer.text ?? (answer.body ? JSON.stringify(answer.body) : '')
-    return { type: answer.type ?? 'cors', status: answer.status, ok: answer.status >= 200 && answer.status < 300, text: async () => text }
+    return {
+      type: answer.type ?? 'cors',
+      status: answer.status,
+      ok: answer.status >= 200 && answer.status < 300,
+      text: async () => {
+        if (answer.cut) throw new TypeError('network error')
+        return text
+      },
+    }
   }
 }
 
