@@ -275,7 +275,6 @@ const createCore = (authUrl) => {
       } catch (error) {
         if (error.code !== 'network' || lost === LOST_RETRIES) throw error
         await sleep(between(500, 1_500))
-        if (epoch !== began && !wish()) return
       }
     }
   }

@@ -67,6 +67,14 @@ for (const [dice, seconds] of [[0, 540], [0.9999, 809]]) {
   })
 }
 
+test('refresh_in is the edge’s to say', async () => {
+  const world = new World({ dice: 0 })
+  world.answers['/login'] = [grant(1, { refresh_in: 100 })]
+  await world.signedIn()
+  await world.go(101_000)
+  assert.equal(world.count('/refresh'), 1)
+})
+
 test('409 refresh_stale asks again, at most three times', async () => {
   const world = returning()
   const stale = problem(409, 'refresh_stale', { retryable: true })

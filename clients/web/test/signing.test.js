@@ -103,6 +103,7 @@ test('asking for a token does not go past a sign-out that waits', async () => {
   await world.go(0, tab.logout())
   assert.equal(await world.go(0, tab.getAccessToken()), null)
   assert.equal(await world.go(0, tab.refresh().catch(() => null)), null)
+  assert.equal(tab.getSnapshot().status, 'signed_out')
   assert.equal(world.count('/refresh'), 0)
 })
 
@@ -134,7 +135,7 @@ test('a sign-in after a sign-out that waits: first the old session is ended, and
   unlucky.answers['/logout'] = [down, down]
   await unlucky.go(0, kept.logout())
   await unlucky.go(0, kept.login({}))
-  await unlucky.go(60_000)
+  await unlucky.go(900_000)
   assert.equal(kept.getSnapshot().status, 'signed_in')
   assert.equal(unlucky.count('/logout'), 2, 'the edge has ended the old session with the sign-in')
 })
@@ -190,6 +191,17 @@ test('logoutAll ends this session too, here and in the other tabs', async () => 
   assert.equal(world.calls.at(-1).token, `Bearer token-${restored}`)
   assert.deepEqual([a.getSnapshot().status, b.getSnapshot().status], ['signed_out', 'signed_out'])
   assert.equal(world.storage.get(HINT), undefined)
+})
+
+test('what may delete the cookie waits for its turn', async () => {
+  const world = new World()
+  const a = await world.signedIn()
+  const b = await world.tab()
+  world.answers['/refresh'] = [after(300, grant('b'))]
+  world.answers['/logout-all'] = [after(300, { status: 204 })]
+  const refresh = b.refresh()
+  await world.go(0, Promise.all([a.logoutAll(), refresh]))
+  assert.equal(world.mostAtOnce, 1)
 })
 
 test('logoutAll that failed says so and signs nobody out', async () => {

@@ -184,6 +184,22 @@ test('answers in the wrong order: what the edge says of an old session does not 
   }
 })
 
+test('a refresh that passed a stuck lock by, and was overtaken by a sign-in, is nobody’s', async () => {
+  const world = new World()
+  const tab = await world.signedIn()
+  let unstick
+  world.locks.request('stuck', {}, () => new Promise((done) => (unstick = done)))
+  world.answers['/refresh'] = [after(8_000, grant('old'))]
+  world.answers['/login'] = [grant('new')]
+  const late = tab.refresh()
+  await world.go(21_000)
+  assert.equal(world.count('/refresh'), 1)
+  unstick()
+  await world.go(0, tab.login({}))
+  await world.go(0, late)
+  assert.equal(await world.go(0, tab.getAccessToken()), 'token-new')
+})
+
 test('without the lock a dead-session answer is asked for twice: a sign-in may have overtaken it unheard', async () => {
   const world = returning({ locks: false, channels: false })
   const tab = await world.tab()

@@ -43,6 +43,7 @@ export class World {
   storageForbidden = false
   visibility = 'visible'
   channels = new Set()
+  listening = new Set()
   channelDelay = 0
   deaf = false
   minted = 0
@@ -69,8 +70,13 @@ export class World {
     define('location', { href: 'https://app.example.com/page' })
     define('document', document ? targets.document : undefined)
     if (document) Object.defineProperty(targets.document, 'visibilityState', { get: () => world.visibility })
-    define('addEventListener', targets.window.addEventListener.bind(targets.window))
-    define('removeEventListener', targets.window.removeEventListener.bind(targets.window))
+    for (const target of Object.values(targets)) {
+      const { addEventListener: add, removeEventListener: remove } = target
+      target.addEventListener = (type, listener) => (world.listening.add(type), add.call(target, type, listener))
+      target.removeEventListener = (type, listener) => (world.listening.delete(type), remove.call(target, type, listener))
+    }
+    define('addEventListener', targets.window.addEventListener)
+    define('removeEventListener', targets.window.removeEventListener)
     define('localStorage', {
       getItem: (key) => (world.allowStorage(), world.storage.get(key) ?? null),
       setItem: (key, value) => (world.allowStorage(), world.storage.set(key, String(value))),
