@@ -213,6 +213,7 @@ test('a failed refresh does not take away a token that is still good', async () 
   await again.go(893_000)
   assert.equal(again.count('/refresh'), 0)
   assert.equal(await again.go(0, kept.getAccessToken()), 'token-1', 'asking just now')
+  assert.equal(await again.go(0, kept.getAccessToken()), 'token-1', 'asking again, too soon for another refresh')
   assert.equal(again.count('/refresh'), 1)
 })
 
