@@ -38,6 +38,14 @@ const decode = (token) => {
   return JSON.parse(new TextDecoder().decode(bytes))
 }
 
+// A browser's name among the many that each browser claims to be.
+const device = (agent) => {
+  const first = (names) => names.find(([pattern]) => pattern.test(agent))?.[1]
+  const browser = first([[/Edg\//, 'Edge'], [/OPR\//, 'Opera'], [/Firefox\//, 'Firefox'], [/Chrome\//, 'Chrome'], [/Safari\//, 'Safari'], [/curl\//, 'curl']])
+  const system = first([[/iPhone|iPad/, 'iOS'], [/Android/, 'Android'], [/Windows/, 'Windows'], [/Mac OS X/, 'macOS'], [/Linux/, 'Linux']])
+  return [browser ?? agent, browser && system].filter(Boolean).join(' on ')
+}
+
 const when = (time) => time && new Date(time).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' })
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
 
@@ -91,7 +99,7 @@ const showSessions = async () => {
     ...listed.map((one) => {
       const item = make('li')
       const what = make('div')
-      what.append(make('p', one.current ? 'This browser' : one.label || one.user_agent || 'Another browser'))
+      what.append(make('p', one.current ? 'This browser' : one.label || device(one.user_agent ?? '') || 'Another browser'))
       const since = [`since ${when(one.create_time)}`, one.last_refresh_time && `last seen ${when(one.last_refresh_time)}`, one.ip_address]
       what.append(make('p', since.filter(Boolean).join(' · '), { className: 'quiet' }))
       const end = make('button', one.current ? 'Sign out here' : 'End it', { className: 'small', type: 'button' })

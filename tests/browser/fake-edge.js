@@ -14,7 +14,7 @@ const BURST = 120_000
 const RECOVERY_LIMIT = 2
 const IDLE = 30 * 86_400
 const PASSWORDS = { alice: 'alice', bob: 'bob' }
-const PAGE = { '/': ['demo.html', 'text/html'], '/demo.css': ['demo.css', 'text/css'], '/demo.js': ['demo.js', 'text/javascript'], '/symbolon.js': ['symbolon.js', 'text/javascript'] }
+const PAGE = { '/': ['demo.html', 'text/html'], '/demo.css': ['demo.css', 'text/css'], '/demo.js': ['demo.js', 'text/javascript'], '/demo.svg': ['demo.svg', 'image/svg+xml'], '/symbolon.js': ['symbolon.js', 'text/javascript'] }
 
 class Problem extends Error {
   constructor(status, code, more = {}) {

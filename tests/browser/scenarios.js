@@ -248,10 +248,13 @@ export const scenarios = {
     const { tab } = await stage.profile()
     const page = await tab()
     await page.signIn()
-    stage.fault('/auth/refresh', 'lose')
-    assert.ok(await page.refresh())
-    assert.equal(stage.count('/auth/refresh'), 2)
-    assert.equal(await page.status(), 'signed_in')
+    for (const kind of ['lose', 'cut']) {
+      const before = stage.count('/auth/refresh')
+      stage.fault('/auth/refresh', kind)
+      assert.ok(await page.refresh())
+      assert.equal(stage.count('/auth/refresh') - before, 2)
+      assert.equal(await page.status(), 'signed_in')
+    }
   },
 
   'an outage ends no session': async (stage) => {

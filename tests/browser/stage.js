@@ -54,7 +54,7 @@ export class Stage {
   /** What reached the proxy: { path, status, body, setCookie } in order of arrival. */
   calls = []
   /** What is done to the next calls of a path: 'refuse' (503, the edge sees nothing), 'lose' (the edge did it, no answer),
-   * or a promise: 'hold' before the edge sees it, 'keep' before the browser sees the answer. */
+   * 'cut' (the cookie arrives, the body breaks off), or a promise: 'hold' before the edge sees it, 'keep' before the browser sees the answer. */
   faults = []
   /** What the resource service got: { path, token, status }. */
   asked = []
@@ -129,6 +129,8 @@ export class Stage {
   // --- the proxy
 
   async pass(request, response) {
+    // Chromium repeats a request by itself if a connection that was used before breaks: that would hide what is lost.
+    response.setHeader('Connection', 'close')
     const path = request.url.split('?')[0]
     if (path === '/scenario') return response.writeHead(200, { 'Content-Type': 'text/html' }).end(PAGE)
     if (path === '/symbolon.js') return response.writeHead(200, { 'Content-Type': 'text/javascript' }).end(await readFile(MODULE))
@@ -152,7 +154,9 @@ export class Stage {
       Object.assign(call, { status: answer.statusCode, body: Buffer.concat(body).toString(), setCookie: answer.headers['set-cookie'] })
       await fault.keep
       if (fault.kind === 'lose') return response.destroy()
-      response.writeHead(answer.statusCode, answer.headers).end(call.body)
+      response.writeHead(answer.statusCode, { ...answer.headers, connection: 'close' })
+      if (fault.kind === 'cut') return response.write(call.body.slice(0, 20), () => response.destroy())
+      response.end(call.body)
     })
     forwarded.on('error', () => response.destroy())
     forwarded.end(Buffer.concat(chunks))
