@@ -52,6 +52,17 @@ const sleep = (ms) => new Promise((done) => setTimeout(done, ms))
 const between = (low, high) => low + Math.random() * (high - low)
 const nothing = () => {}
 
+// What the application throws is its own, and not in our way.
+const guarded = (call) => {
+  try {
+    call()
+  } catch (error) {
+    queueMicrotask(() => {
+      throw error
+    })
+  }
+}
+
 // A timer that is late says nothing, and neither clock alone is right: the wall clock is set back by people, the other
 // one stands still while the machine sleeps. Whichever says that more time has passed is believed.
 const mark = (date = Date.now()) => ({ date, tick: performance.now() - (Date.now() - date) })
@@ -122,7 +133,7 @@ const createCore = (authUrl) => {
     const unchanged = (key) => JSON.stringify(next[key]) === JSON.stringify(snapshot[key])
     if (Object.keys(next).every(unchanged)) return
     snapshot = Object.freeze(next)
-    for (const handle of [...handles]) for (const listener of [...handle.listeners]) listener()
+    for (const { listeners } of [...handles]) for (const listener of [...listeners]) guarded(listener)
   }
 
   const post = (message) => channel?.postMessage(message)
@@ -152,8 +163,7 @@ const createCore = (authUrl) => {
     show({ status: 'signed_out', session: null, reason, trouble: null })
     handed()
     if (was === 'signed_out') return
-    // In a task of its own: what the application does about it, or throws, is not in our way.
-    for (const { onSignedOut } of handles) if (onSignedOut) queueMicrotask(() => onSignedOut(reason))
+    for (const { onSignedOut } of [...handles]) if (onSignedOut) guarded(() => onSignedOut(reason))
   }
 
   // The session is over, on the edge's word.
@@ -333,7 +343,12 @@ const createCore = (authUrl) => {
       if (snapshot.status !== 'signed_out') drop('signed_out')
       refresh().catch(nothing)
     } else if (snapshot.status === 'signed_in') {
-      if (!store.get(HINT)) return drop('signed_out')
+      if (!store.get(HINT)) {
+        // Signed out in another tab while this one slept, or the application cleared its storage: the edge knows.
+        grant = null
+        show(RESTORING)
+        return refresh().catch(nothing)
+      }
       const left = grant.due - since(grant.from)
       if (left > 0) return schedule(left)
       // A page nobody looks at does not refresh by itself: a forgotten tab must not keep an idle session alive. Who

@@ -224,8 +224,21 @@ test('a page from the back-forward cache that missed the sign-out learns of it',
   world.deaf = true
   await world.go(0, b.logout())
   assert.equal(a.getSnapshot().status, 'signed_in')
+  world.answers['/refresh'] = [silence, problem(401, 'no_session')]
   await world.event('pageshow')
-  assert.deepEqual([a.getSnapshot().status, a.ended], ['signed_out', ['signed_out']])
+  assert.equal(a.getSnapshot().status, 'restoring', 'it shows no account while it asks')
+  await world.go(20_000)
+  assert.deepEqual([a.getSnapshot().status, a.ended], ['signed_out', ['no_session']])
+})
+
+test('an application that clears the storage signs nobody out', async () => {
+  const world = new World()
+  const tab = await world.signedIn()
+  world.storage.clear()
+  await world.event('pageshow')
+  await world.go(0)
+  assert.equal(tab.getSnapshot().status, 'signed_in')
+  assert.equal(world.storage.get(HINT), '1')
 })
 
 test('an older token from another tab does not replace a newer one', async () => {
