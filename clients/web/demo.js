@@ -1,0 +1,179 @@
+// The demo page of `symbolon dev`: what an application does with symbolon.js, and a look at where the tokens are. It
+// shows the access token because it is a demonstration; an application has no reason to look into it.
+
+import { createSession } from '/symbolon.js'
+
+const $ = (id) => document.getElementById(id)
+const session = createSession({ apiOrigins: [], onSignedOut: (reason) => tell(ENDINGS[reason] ?? reason) })
+
+const ENDINGS = {
+  signed_out: 'Signed out',
+  session_expired: 'The session has expired',
+  session_revoked: 'The session was ended elsewhere',
+  session_reused: 'A spent refresh token was used: the session has ended, in case it was a thief',
+  session_invalid: 'The cookie holds no refresh token of this issuer',
+  no_session: 'There was no session',
+}
+const REFUSALS = {
+  credentials_rejected: 'That user name and password do not belong together.',
+  account_disabled: 'This account may not sign in.',
+  network: 'The server does not answer. Is it running?',
+}
+
+// ---------------------------------------------------------------------------------------------------------- small things
+
+const make = (tag, text, more = {}) => Object.assign(document.createElement(tag), { textContent: text ?? '' }, more)
+
+const define = (list, entries) =>
+  list.replaceChildren(...Object.entries(entries).flatMap(([term, value]) => (value === undefined ? [] : [make('dt', term), make('dd', value)])))
+
+const tell = (sentence) => {
+  const item = make('li')
+  item.append(make('time', new Date().toLocaleTimeString()), make('span', sentence))
+  $('log').prepend(item)
+}
+
+const decode = (token) => {
+  const bytes = Uint8Array.from(atob(token.split('.')[1].replaceAll('-', '+').replaceAll('_', '/')), (char) => char.charCodeAt(0))
+  return JSON.parse(new TextDecoder().decode(bytes))
+}
+
+// A browser's name among the many that each browser claims to be.
+const device = (agent) => {
+  const first = (names) => names.find(([pattern]) => pattern.test(agent))?.[1]
+  const browser = first([[/Edg\//, 'Edge'], [/OPR\//, 'Opera'], [/Firefox\//, 'Firefox'], [/Chrome\//, 'Chrome'], [/Safari\//, 'Safari'], [/curl\//, 'curl']])
+  const system = first([[/iPhone|iPad/, 'iOS'], [/Android/, 'Android'], [/Windows/, 'Windows'], [/Mac OS X/, 'macOS'], [/Linux/, 'Linux']])
+  return [browser ?? agent, browser && system].filter(Boolean).join(' on ')
+}
+
+const when = (time) => time && new Date(time).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' })
+const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
+
+// Does what a button says; the button rests meanwhile, and what goes wrong is told.
+const busy = async (button, work) => {
+  button.disabled = true
+  try {
+    return await work()
+  } catch (error) {
+    tell(`${button.textContent}: ${error.message}`)
+  } finally {
+    button.disabled = false
+  }
+}
+
+// -------------------------------------------------------------------------------------------------------- what is shown
+
+let shown = null // the access token on the page
+let status = null
+
+const showToken = async () => {
+  if (document.hidden || session.getSnapshot().status !== 'signed_in') return
+  const token = await session.getAccessToken().catch(() => shown)
+  if (!token || session.getSnapshot().status !== 'signed_in') return
+  const claims = decode(token)
+  if (token !== shown) {
+    if (shown) tell('A new access token, and a new cookie')
+    shown = token
+    $('token').textContent = token
+    define($('claims'), {
+      'sub (who)': claims.sub,
+      'aud (for whom)': String(claims.aud),
+      'iss (by whom)': claims.iss,
+      'iat (since)': new Date(claims.iat * 1000).toLocaleTimeString(),
+      'exp (until)': new Date(claims.exp * 1000).toLocaleTimeString(),
+      'jti (which one)': claims.jti,
+    })
+  }
+  const life = claims.exp - claims.iat
+  const left = Math.max(0, claims.exp - Date.now() / 1000)
+  $('left').textContent = clock(left)
+  $('life').textContent = clock(life)
+  $('bar').value = Math.min(1, left / life)
+  $('bar').textContent = `${Math.floor(left)} s`
+  $('cookie').textContent = JSON.stringify(document.cookie)
+}
+
+const showSessions = async () => {
+  const listed = await session.sessions()
+  $('sessions').replaceChildren(
+    ...listed.map((one) => {
+      const item = make('li')
+      const what = make('div')
+      what.append(make('p', one.current ? 'This browser' : one.label || device(one.user_agent ?? '') || 'Another browser'))
+      const since = [`since ${when(one.create_time)}`, one.last_refresh_time && `last seen ${when(one.last_refresh_time)}`, one.ip_address]
+      what.append(make('p', since.filter(Boolean).join(' · '), { className: 'quiet' }))
+      const end = make('button', one.current ? 'Sign out here' : 'End it', { className: 'small', type: 'button' })
+      end.setAttribute('aria-label', `${end.textContent}: the session that began ${when(one.create_time)}`)
+      end.onclick = () =>
+        busy(end, async () => {
+          await session.endSession(one.session_id)
+          if (one.current) return
+          tell('Another session was ended')
+          await showSessions()
+        })
+      item.append(what, end)
+      return item
+    }),
+  )
+}
+
+const STATES = { restoring: 'Looking for a session…', signed_out: 'Signed out', signed_in: 'Signed in' }
+
+const show = () => {
+  const now = session.getSnapshot()
+  const who = now.status === 'signed_in' ? `${STATES.signed_in} as ${now.session.subject}` : STATES[now.status]
+  $('state').textContent = now.trouble ? `${who} · waiting for the server` : who
+  $('state').className = `state ${now.status} ${now.trouble ? 'trouble' : ''}`
+  $('sign-in').hidden = now.status !== 'signed_out'
+  $('account').hidden = now.status !== 'signed_in'
+  if (now.status === 'signed_in') {
+    define($('session'), {
+      'signed in': when(now.session.create_time),
+      'at the latest until': when(now.session.expire_time),
+      'if unused until': when(now.session.idle_expire_time),
+      session: now.session.session_id,
+    })
+    showToken()
+  } else {
+    shown = null
+  }
+  if (status !== now.status) {
+    const first = status === null || status === 'restoring'
+    status = now.status
+    if (status === 'signed_in') {
+      tell(first ? 'The cookie brought the session back' : `Signed in as ${now.session.subject}`)
+      showSessions().catch(nothing)
+    }
+    // Who works by keyboard goes on where the page goes on.
+    if (!first && status === 'signed_in') $('access-title').focus()
+    if (!first && status === 'signed_out') $('username').focus()
+  }
+}
+const nothing = () => {}
+
+// -------------------------------------------------------------------------------------------------------------- buttons
+
+$('sign-in').onsubmit = (event) => {
+  event.preventDefault()
+  $('refused').hidden = true
+  busy(event.submitter, async () => {
+    try {
+      await session.login({ username: $('username').value, password: $('password').value, remember: $('remember').checked })
+    } catch (error) {
+      $('refused').textContent = REFUSALS[error.code] ?? (error.retryAfter ? `Too many attempts. Try again in ${error.retryAfter} s.` : error.message)
+      $('refused').hidden = false
+    }
+  })
+}
+$('refresh').onclick = () => busy($('refresh'), async () => (await session.refresh(), await showToken()))
+$('list').onclick = () => busy($('list'), showSessions)
+$('sign-out-all').onclick = () => busy($('sign-out-all'), () => session.logoutAll())
+$('sign-out').onclick = () =>
+  busy($('sign-out'), async () => {
+    if (!(await session.logout())) tell('The server cannot be reached: the sign-out will be finished when it is back')
+  })
+
+session.subscribe(show)
+show()
+setInterval(showToken, 250)
+document.addEventListener('visibilitychange', showToken)
