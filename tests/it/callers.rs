@@ -15,6 +15,7 @@ use tonic::{Code, Request, Status};
 use tonic_prost::ProstCodec;
 use tonic_types::StatusExt;
 
+use crate::support::http2::Http2;
 use crate::support::{
     ALL, Authority, PACKAGE, Process, Server, Settings, bad_fields, claimed, claims, contract, entry, hash, reason,
     redeem, seconds, sign_in,
@@ -178,6 +179,49 @@ async fn permission_is_checked_before_anything_of_a_request_is_looked_at() {
     let path = PathAndQuery::from_static("/symbolon.auth.v1.AuthService/IssueTokens");
     let refused = grpc.unary(rubbish, path, ProstCodec::<Vec<u8>, ()>::default()).await.unwrap_err();
     assert_eq!(reason(&refused), "CALLER_NOT_PERMITTED");
+}
+
+/// CVE-2026-33186: a path that a router takes and a rule does not.
+#[tokio::test]
+async fn a_path_spelled_otherwise_is_unimplemented_and_reaches_no_handler() {
+    let server = Server::start().await;
+    let path = "/symbolon.auth.v1.AuthService/IssueTokens";
+    let odd = [
+        "//symbolon.auth.v1.AuthService/IssueTokens",
+        "/symbolon.auth.v1.AuthService//IssueTokens",
+        "/symbolon.auth.v1.AuthService/IssueTokens/",
+        "/symbolon.auth.v1.AuthService/issuetokens",
+        "/symbolon.auth.v1.AuthService/Issue%54okens",
+        "/symbolon.auth.v1.AuthService/./IssueTokens",
+        "/x/../symbolon.auth.v1.AuthService/IssueTokens",
+        "/symbolon.auth.v1.AuthService",
+        "/symbolon.auth.v2.AuthService/IssueTokens",
+        "/",
+    ];
+    for path in odd {
+        let mut grpc = Grpc::new(server.channel());
+        grpc.ready().await.unwrap();
+        let codec = ProstCodec::<pb::IssueTokensRequest, pb::IssueTokensResponse>::default();
+        let refused = grpc.unary(Request::new(sign_in("mallory")), PathAndQuery::from_static(path), codec).await;
+        assert_eq!(refused.unwrap_err().code(), Code::Unimplemented, "{path}");
+    }
+    // What no proper client sends, in single frames.
+    let message = prost::Message::encode_to_vec(&sign_in("mallory"));
+    for path in odd.into_iter().chain([&path[1..], "*", "IssueTokens", "http://localhost", "?/symbolon.auth.v1"]) {
+        let mut connection = Http2::connect(&server.grpc).await;
+        connection.begin_at(1, path, &[]).await;
+        connection.finish(1, &message).await;
+        let ended = async { while connection.frame().await.is_some_and(|frame| frame.stream != 1) {} };
+        tokio::time::timeout(std::time::Duration::from_secs(5), ended).await.expect("no answer at all");
+    }
+    let list = pb::ListSessionsRequest { subject: "mallory".to_owned(), ..pb::ListSessionsRequest::default() };
+    assert!(server.list(list.clone()).await.unwrap().sessions.is_empty());
+    // The same frames at the right path do it.
+    let mut connection = Http2::connect(&server.grpc).await;
+    connection.begin_at(1, path, &[]).await;
+    connection.finish(1, &message).await;
+    while connection.frame().await.is_some_and(|frame| frame.stream != 1) {}
+    assert_eq!(server.list(list).await.unwrap().sessions.len(), 1);
 }
 
 #[tokio::test]

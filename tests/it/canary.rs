@@ -15,9 +15,12 @@ use symbolon::store::{Missing, Store, Url};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Status};
 
-use crate::support::{Dice, Process, Secret, assert_silent, files, redeem, sign_in};
+use crate::support::{Dice, Process, Secret, assert_silent, files, hash, redeem, sign_in};
 
 const ISSUER: &str = "http://localhost:8080";
+
+const CALLER: &str = "sc1_a-secret-of-a-caller-that-is-declared";
+const WRONG: &str = "sc1_a-secret-of-a-caller-that-is-a-stranger";
 
 /// What was handled so far: the secrets, and every answer that must not repeat them.
 #[derive(Default)]
@@ -112,6 +115,16 @@ async fn handle(server: &Process) -> Handled {
         assert_eq!(client.revoke_session(revoke).await.unwrap().into_inner().revoked, ends);
     }
     handled.refused("a revoked token", client.refresh_tokens(redeem(&other.refresh_token)).await);
+
+    // A caller with a secret, one with a wrong secret, and one that asks for what it may not.
+    for secret in [CALLER, WRONG] {
+        handled.secrets.push(Secret::new("a caller's secret", secret));
+    }
+    let mut backend = server.as_caller(CALLER).await;
+    backend.issue_tokens(sign_in("carol")).await.unwrap();
+    let list = ListSessionsRequest { subject: "carol".to_owned(), ..ListSessionsRequest::default() };
+    handled.refused("a permission", backend.list_sessions(list).await);
+    handled.refused("a wrong secret", server.as_caller(WRONG).await.issue_tokens(sign_in("carol")).await);
     handled
 }
 
@@ -140,7 +153,11 @@ async fn kept(data: &std::path::Path) -> Vec<Secret> {
 async fn no_secret_stands_in_logs_errors_figures_or_database_files() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("symbolon-data");
-    let env = [("SYMBOLON_LOG", "trace"), ("SYMBOLON_SESSION_LEEWAY", "2s"), ("SYMBOLON_SESSION_BURST", "1s")];
+    let entry = format!("[callers.backend]\ntoken_sha256 = [\"{}\"]\n", hash(CALLER));
+    let entry = entry + "permissions = [\"issue\"]\nclients = [\"web\"]\n";
+    std::fs::write(dir.path().join("callers.toml"), entry).unwrap();
+    let callers = ("SYMBOLON_CALLERS_FILE", "callers.toml");
+    let env = [callers, ("SYMBOLON_LOG", "trace"), ("SYMBOLON_SESSION_LEEWAY", "2s"), ("SYMBOLON_SESSION_BURST", "1s")];
     let server = Process::dev(dir.path(), &env).await;
     let mut handled = handle(&server).await;
     let figures = server.get("/metrics").await;

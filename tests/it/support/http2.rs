@@ -95,11 +95,15 @@ impl Http2 {
 
     /// Begins a call: the headers, and no end.
     pub(crate) async fn begin(&mut self, stream: u32, method: &str, more: &[(&str, &str)]) {
+        self.begin_at(stream, &format!("/symbolon.auth.v1.AuthService/{method}"), more).await;
+    }
+
+    /// The same at any `:path`.
+    pub(crate) async fn begin_at(&mut self, stream: u32, path: &str, more: &[(&str, &str)]) {
         // `:method POST` and `:scheme http` stand in the static table of HPACK; the rest is spelled out.
         let mut block = vec![0x83, 0x86];
         let usual = [("content-type", "application/grpc"), ("te", "trailers")];
-        let path = format!("/symbolon.auth.v1.AuthService/{method}");
-        for (name, value) in [(":path", path.as_str()), (":authority", "localhost")].iter().chain(&usual).chain(more) {
+        for (name, value) in [(":path", path), (":authority", "localhost")].iter().chain(&usual).chain(more) {
             block.push(0);
             for text in [name, value] {
                 block.push(u8::try_from(text.len()).ok().filter(|length| *length < 127).unwrap());
