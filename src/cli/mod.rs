@@ -3,13 +3,16 @@
 mod assemble;
 mod configuration;
 mod data_dir;
+mod demo_users;
 mod dev;
+mod edge;
 pub mod listen;
 mod migrate;
 mod run;
 mod serve;
 mod sessions;
 mod token;
+mod upstream;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -18,6 +21,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use assemble::{World, assemble};
+pub use edge::build as build_edge;
 pub use run::{Listeners, Running};
 
 /// Why a command ends early: a sentence for whoever typed it.
@@ -37,6 +41,8 @@ enum Command {
     Dev(Configured),
     /// Runs the service
     Serve(Configured),
+    /// Runs the HTTP edge alone, in front of a service elsewhere
+    Edge(Configured),
     /// Changes or shows the database's schema
     #[command(subcommand)]
     Migrate(migrate::Migrate),
@@ -72,6 +78,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Dev(configured) => block_on(dev::dev(configured)),
         Command::Serve(configured) => block_on(serve::serve(configured)),
+        Command::Edge(configured) => block_on(edge::edge(configured)),
         Command::Migrate(migrate) => block_on(migrate::migrate(migrate)),
         Command::Sessions(sessions) => block_on(sessions::sessions(sessions)),
         Command::Token(token) => token::token(token),

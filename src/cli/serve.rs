@@ -1,9 +1,11 @@
 //! `symbolon serve`: the service as it is run for others. Makes nothing by itself but the first signing key, and says
 //! what is missing.
 
+use std::sync::Arc;
+
 use super::assemble::{World, assemble, master_keys};
 use super::run::{Listeners, Running, start_telemetry};
-use super::{Configured, Failure, data_dir};
+use super::{Configured, Failure, data_dir, edge, listen};
 use crate::config::{Config, Profile, from_process};
 use crate::keys::MasterKeys;
 use crate::store::{Missing, Store};
@@ -14,7 +16,11 @@ pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
     let config = loaded.config;
 
     let keys = held_keys(&config)?;
-    let listeners = Listeners::bind(&config).await?;
+    let mut listeners = Listeners::bind(&config).await?;
+    edge::check_reach(&config, &listeners.edge)?;
+    if config.edge.listen.is_some() {
+        edge::settings(&config, Profile::Serve)?;
+    }
     let store = Store::open(&data_dir::database(&config)?, Missing::Refuse).await?;
     store.check_schema().await?;
     if store.may_lose_commits().await == Some(true) {
@@ -26,9 +32,17 @@ pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
     let service = assemble(&config, store, &keys, World::default()).await?;
 
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
-    let running = Running::start(service, listeners, &metrics, config.grpc.reflection);
+    let edge_listeners = std::mem::take(&mut listeners.edge);
+    let edge = listen::port(&edge_listeners)?;
+    let mut running = Running::start(service, listeners, &metrics, config.grpc.reflection);
+    if !edge_listeners.is_empty() {
+        let built = Arc::new(edge::build(&config, Profile::Serve, running.issuer(), World::default())?);
+        running.serve_edge(Arc::clone(&built), edge_listeners, edge::nothing_more());
+        built.ready().await;
+    }
+    let edge = (edge != 0).then_some(edge);
     let master_keys: Vec<_> = keys.iter().map(|key| key.id().to_string()).collect();
-    tracing::info!(grpc, ops, issuer = config.issuer, master_keys = master_keys.join(","), "serving");
+    tracing::info!(grpc, ops, edge, issuer = config.issuer, master_keys = master_keys.join(","), "serving");
     running.until_told().await
 }
 

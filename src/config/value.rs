@@ -14,6 +14,7 @@ pub(super) enum Kind {
     Path,
     HostPort,
     HttpUrl,
+    HttpUrls,
     RedirectTarget,
     Database,
     UrlPath,
@@ -51,7 +52,7 @@ impl Kind {
     }
 
     fn is_list(self) -> bool {
-        matches!(self, Self::Names | Self::Origins | Self::Cidrs | Self::Ids)
+        matches!(self, Self::Names | Self::Origins | Self::Cidrs | Self::HttpUrls | Self::Ids)
     }
 
     /// Reads what stands in the environment. The error says what was expected.
@@ -112,7 +113,9 @@ impl Kind {
             Self::Name => text_if(form::name(text)),
             Self::Words => text_if(!text.trim().is_empty()),
             Self::Choice(of) => text_if(of.contains(&text)),
-            Self::Names | Self::Origins | Self::Cidrs => self.list(split(text).map(str::to_owned).collect()),
+            Self::Names | Self::Origins | Self::Cidrs | Self::HttpUrls => {
+                self.list(split(text).map(str::to_owned).collect())
+            }
             Self::Ids => split(text).map(|item| id(item.parse().ok()?)).collect::<Option<_>>().map(Value::Ids),
             Self::Flag => match text {
                 "true" | "on" => Some(Value::Flag(true)),
@@ -139,6 +142,8 @@ impl Kind {
                 form::origin(item)
             } else if matches!(self, Self::Cidrs) {
                 form::cidr(item)
+            } else if matches!(self, Self::HttpUrls) {
+                form::http_url(item)
             } else {
                 form::name(item)
             }
@@ -151,6 +156,7 @@ impl Kind {
             Self::Path => "a path".into(),
             Self::HostPort => "`host:port` like localhost:8080, IPv6 as [::1]:8080, port 0 for a free one".into(),
             Self::HttpUrl => "an http:// or https:// URL without user, query, fragment or spaces".into(),
+            Self::HttpUrls => "a list of http:// or https:// URLs".into(),
             Self::RedirectTarget => "an http:// or https:// URL, or a path that begins with one `/`".into(),
             Self::Database => "`sqlite:…`, `postgres://…` or `postgresql://…`".into(),
             Self::UrlPath => "a path like /auth: it begins with `/` and does not end with one".into(),

@@ -6,8 +6,10 @@ mod caller;
 mod connection;
 mod decode;
 mod encode;
+mod in_process;
 mod server;
 pub mod status;
 mod violations;
 
+pub use in_process::in_process;
 pub use server::{Limits, Server, serve};

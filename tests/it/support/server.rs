@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use metrics_exporter_prometheus::PrometheusBuilder;
-use symbolon::cli::{Listeners, Running, World, assemble};
+use symbolon::cli::{Listeners, Running, World, assemble, build_edge};
 use symbolon::clock::ManualClock;
 use symbolon::config::{self, Profile};
 use symbolon::keys::MasterKeys;
@@ -31,6 +32,8 @@ pub(crate) struct Server {
     /// Where gRPC is: `127.0.0.1:port`.
     pub(crate) grpc: String,
     pub(crate) ops: String,
+    /// Where the edge is: `127.0.0.1:port`. Browsers call it `http://localhost:8080` all the same.
+    pub(crate) edge: String,
     dir: TempDir,
     running: Running,
     channel: Channel,
@@ -99,6 +102,8 @@ impl Server {
         default("SYMBOLON_DATA_DIR", &dir.path().display().to_string());
         default("SYMBOLON_GRPC_LISTEN", "127.0.0.1:0");
         default("SYMBOLON_OPS_LISTEN", "127.0.0.1:0");
+        default("SYMBOLON_EDGE_LISTEN", "127.0.0.1:0");
+        default("SYMBOLON_EDGE_PUBLIC_URL", "http://localhost:8080");
         let clients = settings.clients.clone();
         if clients.is_some() {
             default("SYMBOLON_CLIENTS_FILE", "clients.toml");
@@ -108,19 +113,25 @@ impl Server {
             _ => Err(io::Error::from(io::ErrorKind::NotFound)),
         };
         let config = config::load(Profile::Dev, None, &env, read).unwrap().config;
-        let listeners = Listeners::bind(&config).await.unwrap();
+        let mut listeners = Listeners::bind(&config).await.unwrap();
         let (grpc, ops) = (listeners.grpc_port().unwrap(), listeners.ops_port().unwrap());
+        let edge_port = listeners.edge_port().unwrap();
+        let edge_listeners = std::mem::take(&mut listeners.edge);
         let url = Url::Sqlite(dir.path().join("symbolon.db"));
         let store = Store::open(&url, Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let keys = MasterKeys::parse(&settings.master_keys).unwrap();
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(1)) };
-        let service = assemble(&config, store, &keys, world).await.unwrap();
+        let service = assemble(&config, store, &keys, world.clone()).await.unwrap();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let running = Running::start(service, listeners, &metrics, true);
+        let mut running = Running::start(service, listeners, &metrics, true);
+        let edge = Arc::new(build_edge(&config, Profile::Dev, running.issuer(), world).unwrap());
+        running.serve_edge(Arc::clone(&edge), edge_listeners, Router::new());
+        edge.ready().await;
         let grpc = format!("127.0.0.1:{grpc}");
         let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
-        Self { clock, grpc, ops: format!("127.0.0.1:{ops}"), dir, running, channel }
+        let [ops, edge] = [ops, edge_port].map(|port| format!("127.0.0.1:{port}"));
+        Self { clock, grpc, ops, edge, dir, running, channel }
     }
 
     pub(crate) fn client(&self) -> AuthServiceClient<Channel> {
