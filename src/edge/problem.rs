@@ -38,6 +38,33 @@ pub enum Code {
 }
 
 impl Code {
+    /// Each of them.
+    pub const ALL: [Self; 23] = [
+        Self::SessionExpired,
+        Self::SessionRevoked,
+        Self::SessionReused,
+        Self::SessionInvalid,
+        Self::RefreshStale,
+        Self::NoSession,
+        Self::AccessTokenInvalid,
+        Self::AccessTokenInsufficient,
+        Self::CredentialsRejected,
+        Self::MoreRequired,
+        Self::AccountDisabled,
+        Self::Locked,
+        Self::RateLimited,
+        Self::IssuerUnavailable,
+        Self::VerifierUnavailable,
+        Self::CrossSite,
+        Self::CsrfHeaderMissing,
+        Self::OriginNotAllowed,
+        Self::DuplicateCookie,
+        Self::BadRequest,
+        Self::NotFound,
+        Self::MethodNotAllowed,
+        Self::SessionLimit,
+    ];
+
     #[must_use]
     pub fn name(self) -> &'static str {
         match self {

@@ -94,7 +94,10 @@ impl Ask {
     /// Asks on a connection of its own.
     pub(crate) async fn of(&self, address: &str) -> Answer {
         let closing = self.clone().header("connection", "close");
-        let answer = raw(address, &closing.bytes()).await.unwrap_or_else(|| panic!("no answer to {self:?}"));
+        let mut connection = Connection::open(address).await;
+        connection.bare = self.method == "HEAD";
+        connection.write(&closing.bytes()).await;
+        let answer = connection.answer().await.unwrap_or_else(|| panic!("no answer to {self:?}"));
         super::documented(&self.method, &self.path, &answer);
         answer
     }
@@ -111,11 +114,13 @@ pub(crate) async fn raw(address: &str, bytes: &[u8]) -> Option<Answer> {
 pub(crate) struct Connection {
     stream: TcpStream,
     read: Vec<u8>,
+    /// Whether it was asked for heads only.
+    bare: bool,
 }
 
 impl Connection {
     pub(crate) async fn open(address: &str) -> Self {
-        Self { stream: TcpStream::connect(address).await.unwrap(), read: Vec::new() }
+        Self { stream: TcpStream::connect(address).await.unwrap(), read: Vec::new(), bare: false }
     }
 
     /// What cannot be written, since the other end has had enough, is not.
@@ -145,6 +150,7 @@ impl Connection {
         };
         let mut answer = Answer { status, headers: lines.map(header).collect(), body: String::new() };
         let length = answer.header("content-length").map_or(0, |length| length.parse().unwrap());
+        let length = if self.bare || answer.status == 304 { 0 } else { length };
         while self.read.len() < length {
             self.more().await?;
         }
@@ -175,7 +181,7 @@ impl Answer {
 
     /// The problem's code; empty if this is none.
     pub(crate) fn code(&self) -> String {
-        if self.header("content-type") != Some("application/problem+json") {
+        if self.header("content-type") != Some("application/problem+json") || self.body.is_empty() {
             return String::new();
         }
         self.json()["code"].as_str().unwrap().to_owned()

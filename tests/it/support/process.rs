@@ -49,7 +49,6 @@ impl Process {
             .current_dir(dir)
             .env("SYMBOLON_GRPC_LISTEN", "localhost:0")
             .env("SYMBOLON_OPS_LISTEN", "localhost:0")
-            .env("SYMBOLON_EDGE_PUBLIC_URL", "http://localhost:8080")
             .kill_on_drop(true)
             .stdin(Stdio::null());
         command
@@ -58,8 +57,9 @@ impl Process {
     /// Starts `dev` in `dir` and waits until it serves.
     pub(crate) async fn dev(dir: &Path, env: &[(&str, &str)]) -> Self {
         let mut command = Self::command(dir);
-        // Whatever port it gets, the issuer stays, or it could not go on with what it left.
-        command.env("SYMBOLON_EDGE_LISTEN", "localhost:0").arg("dev").envs(env.iter().copied());
+        // Whatever port the edge gets, the issuer stays, or it could not go on with what it left.
+        command.env("SYMBOLON_EDGE_LISTEN", "localhost:0").env("SYMBOLON_ISSUER", "http://localhost:8080");
+        command.arg("dev").envs(env.iter().copied());
         Self::start(command).await
     }
 
