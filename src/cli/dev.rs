@@ -38,6 +38,8 @@ pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
     let edge = Arc::new(edge::build(&config, Profile::Dev, running.issuer(), world)?);
     running.serve_edge(Arc::clone(&edge), edge_listeners, edge::nothing_more());
     edge.ready().await;
+    // Whoever holds the edge holds the service, which is closed when nobody does.
+    drop(edge);
     print(&banner)?;
     running.until_told().await
 }

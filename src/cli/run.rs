@@ -96,9 +96,9 @@ impl Running {
         let end = told(stopped.clone());
         tasks.spawn(async move { rpc::serve(server, end).await.map_err(Failure::from) });
         for listener in listeners.ops {
-            let (served, metrics, end) =
+            let (watched, metrics, end) =
                 (Served::Service(Arc::clone(&service)), metrics.clone(), told(stopped.clone()));
-            tasks.spawn(async move { ops::serve(listener, served, metrics, end).await.map_err(Failure::from) });
+            tasks.spawn(async move { ops::serve(listener, watched, metrics, end).await.map_err(Failure::from) });
         }
         let (sweeper, end) = (Arc::clone(&service), told(stopped));
         tasks.spawn(async move {

@@ -38,6 +38,7 @@ pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
     if !edge_listeners.is_empty() {
         let built = Arc::new(edge::build(&config, Profile::Serve, running.issuer(), World::default())?);
         running.serve_edge(Arc::clone(&built), edge_listeners, edge::nothing_more());
+        // What is built here goes out of scope: whoever holds the edge holds the service, which is closed when nobody does.
         built.ready().await;
     }
     let edge = (edge != 0).then_some(edge);

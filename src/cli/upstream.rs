@@ -63,7 +63,7 @@ fn tls(upstream: &Upstream) -> Result<ClientTlsConfig, Failure> {
     };
     Ok(match (&upstream.cert_file, &upstream.key_file) {
         (Some(cert), Some(key)) => tls.identity(Identity::from_pem(read(cert)?, read(key)?)),
-        (Some(_), None) | (None, Some(_)) | (None, None) => tls,
+        (Some(_) | None, None) | (None, Some(_)) => tls,
     })
 }
 

@@ -73,9 +73,8 @@ fn missing_issuer(profile: Profile, settings: &Settings, unknown: &[(&str, Optio
 /// What an edge cannot guess: where it is, what browsers call it, and in `symbolon edge` where the service is.
 fn missing_for_the_edge(profile: Profile, settings: &Settings) -> Vec<Fault> {
     let needed: &[(&str, &str)] = match profile {
-        Profile::Dev => &[],
         Profile::Serve if settings.is_set("edge.listen") => &[("edge.public_url", "what browsers call the edge")],
-        Profile::Serve => &[],
+        Profile::Dev | Profile::Serve => &[],
         Profile::Edge => &[
             ("edge.listen", "where the edge listens"),
             ("edge.public_url", "what browsers call the edge"),

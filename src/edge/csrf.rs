@@ -47,6 +47,7 @@ pub const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
 /// Decides. Fetch Metadata first, since no page can forge it; the origin only where the browser sends none, or where it
 /// says that another host of the same site asks.
+#[must_use]
 pub fn decide(asked: &Asked<'_>, origins: &Origins) -> Verdict {
     if asked.method != Method::POST && asked.method != Method::DELETE {
         return Verdict::Method;
@@ -85,6 +86,7 @@ impl<'a> Header<'a> {
 }
 
 impl<'a> Asked<'a> {
+    #[must_use]
     pub fn of(method: &'a Method, headers: &'a HeaderMap, has_body: bool) -> Self {
         Self {
             method,

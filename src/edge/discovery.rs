@@ -1,5 +1,5 @@
-//! What services need to verify tokens: the JWK Set (RFC 7517), the server's metadata (RFC 8414) and the part of OpenID
-//! Connect Discovery that is true of it. From memory, and whatever the request says its host is.
+//! What services need to verify tokens: the JWK Set (RFC 7517), the server's metadata (RFC 8414) and the part of `OpenID
+//! Connect Discovery` that is true of it. From memory, and whatever the request says its host is.
 
 use std::sync::Arc;
 

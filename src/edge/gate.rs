@@ -24,11 +24,13 @@ pub(super) async fn gate(State(edge): State<Arc<Edge>>, request: Request, next: 
     let (parts, body) = request.into_parts();
     let has_body = !body.is_end_stream();
     let asked = Asked::of(&parts.method, &parts.headers, has_body);
-    match decide(&asked, &edge.origins) {
-        Verdict::Admitted => {}
+    let verdict = decide(&asked, &edge.origins);
+    if let Some(problem) = refusal(verdict, &asked, &edge) {
+        return problem.into_response();
+    }
+    if verdict == Verdict::Method {
         // The router says which methods there are.
-        Verdict::Method => return next.run(Request::from_parts(parts, body)).await,
-        refused => return refusal(refused, &asked, &edge).into_response(),
+        return next.run(Request::from_parts(parts, body)).await;
     }
     let body = match read(body).await {
         Ok(body) => body,
@@ -37,12 +39,13 @@ pub(super) async fn gate(State(edge): State<Arc<Edge>>, request: Request, next: 
     next.run(Request::from_parts(parts, body)).await
 }
 
-fn refusal(verdict: Verdict, asked: &Asked<'_>, edge: &Edge) -> Problem {
+/// What is said to whoever may not; nobody is told of a method here.
+fn refusal(verdict: Verdict, asked: &Asked<'_>, edge: &Edge) -> Option<Problem> {
     let origin = match asked.origin {
         Header::Once(origin) => origin,
         Header::Absent | Header::Repeated => b"",
     };
-    match verdict {
+    let problem = match verdict {
         Verdict::CrossSite if asked.site == Header::Once(b"none") => {
             Problem::from(Code::CrossSite).with_detail("a page has to ask, not a person's address bar")
         }
@@ -56,8 +59,9 @@ fn refusal(verdict: Verdict, asked: &Asked<'_>, edge: &Edge) -> Problem {
         Verdict::ContentType => {
             Problem::bad_request(StatusCode::UNSUPPORTED_MEDIA_TYPE, "a body has to be application/json")
         }
-        Verdict::Admitted | Verdict::Method => Code::MethodNotAllowed.into(),
-    }
+        Verdict::Admitted | Verdict::Method => return None,
+    };
+    Some(problem)
 }
 
 async fn read(body: Body) -> Result<Body, Problem> {

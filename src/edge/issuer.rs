@@ -39,6 +39,10 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a call may take with everything, above the service's own limit for one.
 const DEADLINE: Duration = Duration::from_secs(7);
 
+/// How long one address may take while there is another: a frozen machine must not use up the patience. Where the answer
+/// was only slow, asking elsewhere gives the same one.
+const TURN: Duration = Duration::from_millis(1500);
+
 /// The waits between tries; the last one repeats.
 const WAITS: [Duration; 4] =
     [Duration::from_millis(25), Duration::from_millis(100), Duration::from_millis(200), Duration::from_millis(400)];
@@ -149,12 +153,15 @@ impl Issuer {
             let mut waits = WAITS.iter().chain(std::iter::repeat(&WAITS[WAITS.len() - 1]));
             loop {
                 let address = self.next_address();
-                let status = match call(address.client.clone(), self.request(message.clone())).await {
-                    Ok(answer) => {
+                let calling = call(address.client.clone(), self.request(message.clone()));
+                let turn = if self.addresses.len() > 1 { TURN } else { DEADLINE };
+                let status = match tokio::time::timeout(turn, calling).await {
+                    Ok(Ok(answer)) => {
                         address.passed_over.store(0, Ordering::Relaxed);
                         return Ok(answer.into_inner());
                     }
-                    Err(status) => status,
+                    Ok(Err(status)) => status,
+                    Err(_) => Status::unavailable("no answer in time"),
                 };
                 if !may_help_to_ask_again(&status) {
                     return Err(status);

@@ -61,8 +61,8 @@ pub(super) async fn login(State(edge): State<Arc<Edge>>, parts: Parts, body: Byt
     if decision != Decision::Rejected {
         counted.give_back(&edge);
     }
-    let verified = match decision {
-        Decision::Verified(verified) => verified,
+    let user = match decision {
+        Decision::Verified(user) => user,
         Decision::Rejected => return Err(Code::CredentialsRejected.into()),
         Decision::Locked(after) => return Err(Problem::from(Code::Locked).with_retry_after(after)),
         Decision::MoreRequired(details) => return Err(Problem::from(Code::MoreRequired).with_details(details)),
@@ -70,7 +70,7 @@ pub(super) async fn login(State(edge): State<Arc<Edge>>, parts: Parts, body: Byt
         Decision::Undecided => return Err(Code::VerifierUnavailable.into()),
     };
 
-    let issued = edge.issuer.issue(request_for(&edge, verified, &visitor, browser_session)).await;
+    let issued = edge.issuer.issue(request_for(&edge, user, &visitor, browser_session)).await;
     let issued = issued.map_err(|refusal| refused(&edge, refusal))?;
     let answer = granted(&edge, None, issued.tokens, issued.session)?;
     // Only now, so that nothing is lost if the new session fails; whether it succeeds is the old session's business.
@@ -81,16 +81,16 @@ pub(super) async fn login(State(edge): State<Arc<Edge>>, parts: Parts, body: Byt
     Ok(answer.into_response())
 }
 
-fn request_for(edge: &Edge, verified: Verified, visitor: &Visitor, browser_session: bool) -> IssueTokensRequest {
+fn request_for(edge: &Edge, user: Verified, visitor: &Visitor, browser_session: bool) -> IssueTokensRequest {
     IssueTokensRequest {
-        subject: verified.subject,
+        subject: user.subject,
         client_id: edge.client_id.clone(),
         audience: edge.audience.clone(),
-        scope: if verified.scope.is_empty() { edge.scope.clone() } else { verified.scope },
-        claims: verified.claims,
-        authentication: Some(Authentication { auth_time: verified.auth_time, acr: verified.acr, amr: verified.amr }),
+        scope: if user.scope.is_empty() { edge.scope.clone() } else { user.scope },
+        claims: user.claims,
+        authentication: Some(Authentication { auth_time: user.auth_time, acr: user.acr, amr: user.amr }),
         device: Some(visitor.device()),
-        session_ttl: verified.session_ttl,
+        session_ttl: user.session_ttl,
         // So that a call whose answer was lost can be made again.
         request_id: Builder::from_random_bytes(edge.entropy.bytes()).into_uuid().to_string(),
         browser_session,

@@ -61,6 +61,7 @@ fn address(entry: &[u8]) -> Option<IpAddr> {
 }
 
 /// What stands for everybody at one place: an IPv4 address, or the /64 that a site or a phone has of IPv6.
+#[must_use]
 pub fn network(address: IpAddr) -> [u8; 16] {
     match address.to_canonical() {
         IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),

@@ -162,7 +162,7 @@ async fn behind(seen: &mut Seen) {
     let verifier = Verifier::start(Says::yes("alice")).await;
     let impostor = Impostor::that(Does::Hangs).await;
     let env = [("SYMBOLON_EDGE_VERIFIER_URL", verifier.url.as_str())];
-    let edge = Alone::with(&[impostor.url.clone()], &env, symbolon::edge::Limits::default()).await;
+    let edge = Alone::with(std::slice::from_ref(&impostor.url), &env, symbolon::edge::Limits::default()).await;
     let jwks = server.client().get_jwks(symbolon::pb::auth::GetJwksRequest {}).await.unwrap().into_inner();
     impostor.does(Does::Answers(prost::Message::encode_to_vec(&jwks)));
     edge.edge.ready().await;

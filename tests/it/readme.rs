@@ -47,6 +47,7 @@ async fn run(blocks: &[Block]) -> Result<usize, String> {
         for Step { line, command, expected } in &block.steps {
             let command = command.replace("cargo run --release -- ", "symbolon ");
             let command = command.replace("localhost:50051", &server.grpc).replace("localhost:9090", &server.ops);
+            let command = command.replace("localhost:8080", &server.edge);
             let printed = shell.run(&command).await?;
             let printed = printed.replace(&server.grpc, "localhost:50051").replace(&server.ops, "localhost:9090");
             compare(expected, &printed).map_err(|differs| format!("line {line}: {command}\n{differs}"))?;

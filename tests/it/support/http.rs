@@ -7,7 +7,7 @@ use tokio::net::TcpStream;
 
 /// `GET` over plain HTTP: status and body.
 pub(crate) async fn get(address: &str, path: &str) -> (u16, String) {
-    let answer = Ask::get(path).of(address).await;
+    let answer = raw(address, &Ask::get(path).header("connection", "close").bytes()).await.unwrap();
     (answer.status, answer.body)
 }
 

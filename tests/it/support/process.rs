@@ -54,12 +54,17 @@ impl Process {
         command
     }
 
+    /// Has a command line be `dev`, with an edge on a free port. Whatever port that is, the issuer stays, or it could not go
+    /// on with what it left.
+    pub(crate) fn say_dev(command: &mut Command) {
+        command.arg("dev").env("SYMBOLON_EDGE_LISTEN", "localhost:0").env("SYMBOLON_ISSUER", "http://localhost:8080");
+    }
+
     /// Starts `dev` in `dir` and waits until it serves.
     pub(crate) async fn dev(dir: &Path, env: &[(&str, &str)]) -> Self {
         let mut command = Self::command(dir);
-        // Whatever port the edge gets, the issuer stays, or it could not go on with what it left.
-        command.env("SYMBOLON_EDGE_LISTEN", "localhost:0").env("SYMBOLON_ISSUER", "http://localhost:8080");
-        command.arg("dev").envs(env.iter().copied());
+        Self::say_dev(&mut command);
+        command.envs(env.iter().copied());
         Self::start(command).await
     }
 
