@@ -5,15 +5,20 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
 
-const FILES: [&str; 3] =
-    ["symbolon/auth/v1/auth_service.proto", "symbolon/auth/v1/error_reason.proto", "symbolon/auth/v1/permission.proto"];
+const FILES: [&str; 4] = [
+    "symbolon/auth/v1/auth_service.proto",
+    "symbolon/auth/v1/error_reason.proto",
+    "symbolon/auth/v1/permission.proto",
+    "symbolon/identity/v1/credential_verifier.proto",
+];
 
 /// Messages that carry a secret: `src/pb.rs` gives them a `Debug` that does not show it.
-const SECRET: [&str; 4] = [
+const SECRET: [&str; 5] = [
     "symbolon.auth.v1.TokenPair",
     "symbolon.auth.v1.RefreshTokensRequest",
     "symbolon.auth.v1.RevokeSessionRequest",
     "symbolon.auth.v1.IntrospectTokenRequest",
+    "symbolon.identity.v1.VerifyCredentialsRequest",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -44,6 +44,8 @@ pub enum Profile {
     Dev,
     /// `symbolon serve`: the issuer must be set, the edge is off unless asked for.
     Serve,
+    /// `symbolon edge`: the edge alone, in front of a service elsewhere.
+    Edge,
 }
 
 /// Everything the program is told, grouped by room.
@@ -53,7 +55,7 @@ pub struct Config {
     pub data_dir: PathBuf,
     /// `None`: `symbolon.db` in the data directory.
     pub database_url: Option<DatabaseUrl>,
-    /// The `iss` of every token.
+    /// The `iss` of every token. Empty in `edge`, which learns it from the service.
     pub issuer: String,
     /// The gRPC listener.
     pub grpc: Grpc,
@@ -191,8 +193,8 @@ pub struct Edge {
 /// A gRPC server the edge calls.
 #[derive(Clone, Debug)]
 pub struct Upstream {
-    /// `http://` or `https://`.
-    pub url: Option<String>,
+    /// `http://` or `https://`. None: not configured; more than one: replicas of one service.
+    pub urls: Vec<String>,
     /// Sent as bearer token.
     pub token: Option<Secret>,
     /// The certificate shown to it; set exactly if `key_file` is.

@@ -13,7 +13,8 @@ pub mod token;
 pub mod clock;
 pub mod entropy;
 
-// The contract, and the transport that speaks it.
+// The contract, and the transports: gRPC, and HTTP with cookies in front of it.
+pub mod edge;
 pub mod pb;
 pub mod rpc;
 pub mod tls;

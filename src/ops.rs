@@ -11,21 +11,30 @@ use axum::routing::get;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
+use crate::edge::Edge;
 use crate::service::Service;
 
 /// How long the database may take to show that it takes writes.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// What the process serves, and is asked about.
+#[derive(Clone)]
+pub enum Served {
+    Service(Arc<Service>),
+    /// The edge alone.
+    Edge(Arc<Edge>),
+}
+
 #[derive(Clone)]
 struct Ops {
-    service: Arc<Service>,
+    served: Served,
     metrics: PrometheusHandle,
 }
 
 /// Serves `/livez`, `/readyz` and `/metrics` until `shutdown`.
 pub async fn serve(
     listener: TcpListener,
-    service: Arc<Service>,
+    served: Served,
     metrics: PrometheusHandle,
     shutdown: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
@@ -33,13 +42,19 @@ pub async fn serve(
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(|State(ops): State<Ops>| async move { ops.metrics.render() }))
-        .with_state(Ops { service, metrics });
+        .with_state(Ops { served, metrics });
     axum::serve(listener, routes).with_graceful_shutdown(shutdown).await
 }
 
-/// Ready is who can rotate: the keys were opened at start, so the database is what is left to ask.
+/// Ready is who can rotate: the keys were opened at start, so the database is what is left to ask. An edge alone is ready
+/// once it has the issuer's keys: that the service is away later would take away every edge at once, and help nobody.
 async fn ready(State(ops): State<Ops>) -> (StatusCode, &'static str) {
-    match tokio::time::timeout(PATIENCE, ops.service.store.check_writable()).await {
+    let service = match ops.served {
+        Served::Service(service) => service,
+        Served::Edge(edge) if edge.is_ready() => return (StatusCode::OK, "ready\n"),
+        Served::Edge(_) => return (StatusCode::SERVICE_UNAVAILABLE, "the token service has not answered yet\n"),
+    };
+    match tokio::time::timeout(PATIENCE, service.store.check_writable()).await {
         Ok(Ok(true)) => (StatusCode::OK, "ready\n"),
         Ok(Ok(false)) => (StatusCode::SERVICE_UNAVAILABLE, "the database is read-only\n"),
         Ok(Err(error)) => {

@@ -12,6 +12,12 @@ pub mod auth {
     tonic::include_proto!("symbolon.auth.v1");
 }
 
+/// `symbolon.identity.v1`.
+pub mod identity {
+    #![expect(clippy::pedantic, clippy::allow_attributes, reason = "generated")]
+    tonic::include_proto!("symbolon.identity.v1");
+}
+
 /// Stands for a secret that is there; an empty one shows that it is not.
 struct Redacted<'a>(&'a str);
 
@@ -68,5 +74,18 @@ impl fmt::Debug for auth::revoke_session_request::Target {
 impl fmt::Debug for auth::IntrospectTokenRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IntrospectTokenRequest").field("token", &Redacted(&self.token)).finish()
+    }
+}
+
+impl fmt::Debug for identity::VerifyCredentialsRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // Which members a page sends is nobody's secret, but a password in the wrong place may be a member's name.
+        let credentials = if self.credentials.is_some() { Redacted("{…}") } else { Redacted("") };
+        f.debug_struct("VerifyCredentialsRequest")
+            .field("credentials", &credentials)
+            .field("client_id", &self.client_id)
+            .field("user_agent", &self.user_agent)
+            .field("ip_address", &self.ip_address)
+            .finish()
     }
 }

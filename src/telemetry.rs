@@ -3,7 +3,7 @@
 
 use std::io;
 
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
@@ -48,10 +48,15 @@ fn is_audit(metadata: &Metadata<'_>) -> bool {
     metadata.target() == audit::TARGET
 }
 
+/// The buckets of every time: from a refused request to the longest a call may take.
+const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+
 /// Starts counting, once a process. The handle renders the figures as Prometheus reads them.
 ///
 /// # Errors
 /// If another recorder is at work.
 pub fn start_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
-    PrometheusBuilder::new().install_recorder()
+    PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
+        .install_recorder()
 }

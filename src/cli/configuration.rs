@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand, ValueEnum};
 
 use super::assemble::master_keys;
-use super::{Configured, Failure, print, tls};
+use super::{Configured, Failure, edge, print, tls};
 use crate::config::{Loaded, Profile, from_process};
 
 #[derive(Subcommand)]
@@ -27,6 +27,7 @@ pub(super) struct Asked {
 enum For {
     Dev,
     Serve,
+    Edge,
 }
 
 pub(super) fn configuration(command: Configuration) -> Result<(), Failure> {
@@ -35,6 +36,9 @@ pub(super) fn configuration(command: Configuration) -> Result<(), Failure> {
             let Loaded { config, warnings, .. } = asked.load()?;
             if let Some(keys) = &config.master_keys {
                 master_keys(keys.expose(), "SYMBOLON_MASTER_KEYS")?;
+            }
+            if config.edge.listen.is_some() {
+                edge::settings(&config, asked.profile())?;
             }
             let warnings: String = warnings.iter().map(|warning| format!("warning: {warning}\n")).collect();
             print(&(warnings + "the configuration is good"))
@@ -48,10 +52,14 @@ pub(super) fn configuration(command: Configuration) -> Result<(), Failure> {
 
 impl Asked {
     fn load(&self) -> Result<Loaded, Failure> {
-        let profile = match self.command {
+        Ok(from_process(self.profile(), self.configured.config.as_deref(), tls::check)?)
+    }
+
+    fn profile(&self) -> Profile {
+        match self.command {
             For::Dev => Profile::Dev,
             For::Serve => Profile::Serve,
-        };
-        Ok(from_process(profile, self.configured.config.as_deref(), tls::check)?)
+            For::Edge => Profile::Edge,
+        }
     }
 }

@@ -1,23 +1,27 @@
 //! `symbolon dev`: everything on this machine with one command. Makes what it needs and says what it made.
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use super::assemble::{World, assemble, master_keys};
 use super::declared::Followed;
 use super::listen::Reach;
 use super::run::{Listeners, Running, start_telemetry};
-use super::{Configured, Failure, data_dir, print, tls};
+use super::{Configured, Failure, data_dir, edge, print, tls};
 use crate::config::{Config, Profile, from_process};
 use crate::store::{Missing, Store};
 
 pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
     let loaded = from_process(Profile::Dev, configured.config.as_deref(), tls::check)?;
     let metrics = start_telemetry(&loaded)?;
-    let config = loaded.config;
+    let mut config = loaded.config;
     let followed = Followed::new(&config, Profile::Dev);
     let world = World::default();
 
-    let listeners = Listeners::bind(&config, this_machine()).await?;
+    let mut listeners = Listeners::bind(&config, this_machine()).await?;
+    config.edge_bound_to(listeners.edge_port()?);
+    edge::check_reach(&config, &listeners.edge)?;
+    edge::settings(&config, Profile::Dev)?;
     data_dir::make(&config.data_dir)?;
     let url = data_dir::database(&config)?;
     let (keys, keys_are) = match &config.master_keys {
@@ -29,10 +33,16 @@ pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
     };
     let store = Store::open(&url, Missing::Create).await?;
     let taken = store.migrate().await?;
-    let service = assemble(&config, store, &keys, Profile::Dev, world).await?;
+    let service = assemble(&config, store, &keys, Profile::Dev, world.clone()).await?;
 
     let banner = banner(&config, &listeners, &url.to_string(), taken.len(), &keys_are)?;
-    let running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
+    let edge_listeners = std::mem::take(&mut listeners.edge);
+    let mut running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
+    let edge = Arc::new(edge::build(&config, Profile::Dev, running.issuer()?, world)?);
+    running.serve_edge(Arc::clone(&edge), edge_listeners, edge::nothing_more());
+    edge.ready().await;
+    // Whoever holds the edge holds the service, which is closed when nobody does.
+    drop(edge);
     print(&banner)?;
     running.until_told().await
 }
@@ -52,6 +62,9 @@ fn banner(config: &Config, listeners: &Listeners, url: &str, steps: usize, keys:
     writeln!(text)?;
     writeln!(text, "  gRPC         localhost:{grpc}{with_tls}, with reflection, no credential needed")?;
     writeln!(text, "  ops          http://localhost:{ops}/livez /readyz /metrics")?;
+    let edge = config.edge.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
+    let users = if config.edge.verifier.urls.is_empty() { ", users alice/alice and bob/bob" } else { "" };
+    writeln!(text, "  edge         {edge}{} for pages and cookies{users}", config.edge.base_path)?;
     writeln!(text, "  issuer       {}", config.issuer)?;
     writeln!(text, "  database     {url}{migrated}")?;
     writeln!(text, "  master keys  {keys}")?;
@@ -59,6 +72,13 @@ fn banner(config: &Config, listeners: &Listeners, url: &str, steps: usize, keys:
     writeln!(text)?;
     writeln!(text, "Try it:")?;
     writeln!(text)?;
+    let post = |route: &str, more: &str| {
+        let at = format!("{edge}{}{route}", config.edge.base_path.trim_end_matches('/'));
+        format!("  curl -i -b jar -c jar -H 'Origin: {edge}' -H 'X-Symbolon-CSRF: 1'{more} -X POST {at}")
+    };
+    let credentials = r#"{"username":"alice","password":"alice"}"#;
+    writeln!(text, "{}", post("/login", &format!(" -H 'Content-Type: application/json' -d '{credentials}'")))?;
+    writeln!(text, "{}", post("/refresh", ""))?;
     let call = |data: &str, method: &str| {
         format!("  grpcurl {flag} -d '{data}' localhost:{grpc} symbolon.auth.v1.AuthService/{method}")
     };

@@ -1,7 +1,7 @@
 //! Binding a listener to `host:port`, on every address the host has, so that `localhost` is both `127.0.0.1` and `::1`.
 
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use thiserror::Error;
 use tokio::net::{TcpListener, lookup_host};
@@ -30,7 +30,14 @@ pub enum Reach {
 /// The listeners of `host:port`; at least one. With port 0 all of them get the port the first one was given.
 pub async fn listen(address: &str, setting: &'static str, reach: Reach) -> Result<Vec<TcpListener>, ListenError> {
     let unusable = |cause| ListenError::Unusable { address: address.to_owned(), setting, cause };
-    let addresses: Vec<SocketAddr> = lookup_host(address).await.map_err(unusable)?.collect();
+    let mut addresses: Vec<SocketAddr> = lookup_host(address).await.map_err(unusable)?.collect();
+    if let Some(port) = address.strip_prefix("localhost:").and_then(|port| port.parse().ok()) {
+        // Browsers know both by heart (RFC 6761 section 6.3), whatever this machine's list of hosts says.
+        let both = [IpAddr::from(Ipv4Addr::LOCALHOST), IpAddr::from(Ipv6Addr::LOCALHOST)];
+        let missing = both.into_iter().filter(|ip| addresses.iter().all(|address| address.ip() != *ip));
+        let missing: Vec<_> = missing.map(|ip| SocketAddr::new(ip, port)).collect();
+        addresses.extend(missing);
+    }
     match reach {
         Reach::Loopback { condition } if !addresses.iter().all(is_loopback) => {
             return Err(ListenError::NotLoopback { address: address.to_owned(), setting, condition });

@@ -6,7 +6,9 @@ mod client;
 mod configuration;
 mod data_dir;
 pub mod declared;
+mod demo_users;
 mod dev;
+mod edge;
 pub mod listen;
 mod migrate;
 mod reload;
@@ -15,6 +17,7 @@ mod serve;
 mod sessions;
 mod tls;
 mod token;
+mod upstream;
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -23,6 +26,7 @@ use std::process::ExitCode;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 pub use assemble::{World, assemble};
+pub use edge::build as build_edge;
 pub use run::{Listeners, Running};
 
 /// Why a command ends early: a sentence for whoever typed it.
@@ -42,6 +46,8 @@ enum Command {
     Dev(Configured),
     /// Runs the service
     Serve(serve::Serve),
+    /// Runs the HTTP edge alone, in front of a service elsewhere
+    Edge(Configured),
     /// Changes or shows the database's schema
     #[command(subcommand)]
     Migrate(migrate::Migrate),
@@ -80,6 +86,7 @@ pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Dev(configured) => block_on(dev::dev(configured)),
         Command::Serve(serve) => block_on(serve::serve(serve)),
+        Command::Edge(configured) => block_on(edge::edge(configured)),
         Command::Migrate(migrate) => block_on(migrate::migrate(migrate)),
         Command::Sessions(sessions) => block_on(sessions::sessions(sessions)),
         Command::Caller(command) => caller::caller(command),

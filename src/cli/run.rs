@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -15,11 +16,14 @@ use super::Failure;
 use super::declared::Followed;
 use super::listen::{Reach, is_reached, listen, port};
 use super::tls::ServedTls;
-use crate::config::{Config, Loaded, Source};
+use crate::config::{Config, EDGE, Loaded, Source};
 use crate::rpc::methods::Methods;
+use crate::edge::issuer::{Issuer, channel};
+use crate::edge::{self, Edge};
+use crate::ops::{self, Served};
 use crate::rpc::{self, Limits};
 use crate::service::Service;
-use crate::{ops, telemetry};
+use crate::telemetry;
 
 /// Where the process is reached.
 pub struct Listeners {
@@ -27,6 +31,8 @@ pub struct Listeners {
     pub ops: Vec<TcpListener>,
     /// Of gRPC.
     pub tls: Option<ServedTls>,
+    /// None: no edge.
+    pub edge: Vec<TcpListener>,
 }
 
 impl Listeners {
@@ -34,9 +40,20 @@ impl Listeners {
     pub async fn bind(config: &Config, grpc: Reach) -> Result<Self, Failure> {
         Ok(Self {
             grpc: listen(&config.grpc.listen, "SYMBOLON_GRPC_LISTEN", grpc).await?,
-            ops: listen(&config.ops.listen, "SYMBOLON_OPS_LISTEN", Reach::Anywhere).await?,
             tls: config.grpc.tls.as_ref().map(ServedTls::read).transpose()?,
+            ..Self::bind_edge(config).await?
         })
+    }
+
+    /// Binds what an edge alone needs.
+    pub(super) async fn bind_edge(config: &Config) -> Result<Self, Failure> {
+        let edge = match &config.edge.listen {
+            // How far it may be reached depends on its URL, which may follow from the port.
+            Some(address) => listen(address, "SYMBOLON_EDGE_LISTEN", Reach::Anywhere).await?,
+            None => Vec::new(),
+        };
+        let ops = listen(&config.ops.listen, "SYMBOLON_OPS_LISTEN", Reach::Anywhere).await?;
+        Ok(Self { grpc: Vec::new(), tls: None, ops, edge })
     }
 
     pub fn grpc_port(&self) -> io::Result<u16> {
@@ -46,11 +63,17 @@ impl Listeners {
     pub fn ops_port(&self) -> io::Result<u16> {
         port(&self.ops)
     }
+
+    /// 0 without an edge.
+    pub fn edge_port(&self) -> io::Result<u16> {
+        port(&self.edge)
+    }
 }
 
 /// A service that is being served.
 pub struct Running {
-    service: Arc<Service>,
+    /// None: an edge alone.
+    service: Option<Arc<Service>>,
     tasks: JoinSet<Result<(), Failure>>,
     stop: watch::Sender<bool>,
 }
@@ -89,8 +112,9 @@ impl Running {
         let end = told(stopped.clone());
         tasks.spawn(async move { rpc::serve(server, end).await.map_err(Failure::from) });
         for listener in listeners.ops {
-            let (service, metrics, end) = (Arc::clone(&service), metrics.clone(), told(stopped.clone()));
-            tasks.spawn(async move { ops::serve(listener, service, metrics, end).await.map_err(Failure::from) });
+            let (watched, metrics, end) =
+                (Served::Service(Arc::clone(&service)), metrics.clone(), told(stopped.clone()));
+            tasks.spawn(async move { ops::serve(listener, watched, metrics, end).await.map_err(Failure::from) });
         }
         if let Some(tls) = listeners.tls {
             tasks.spawn(tls.follow(told(stopped.clone())));
@@ -104,7 +128,49 @@ impl Running {
             }
             Ok(())
         });
-        Ok(Self { service, tasks, stop })
+        Ok(Self { service: Some(service), tasks, stop })
+    }
+
+    /// Begins to serve an edge without a service.
+    #[must_use]
+    pub(super) fn start_alone(edge: Arc<Edge>, listeners: Listeners, metrics: &PrometheusHandle) -> Self {
+        let (stop, stopped) = watch::channel(false);
+        let mut running = Self { service: None, tasks: JoinSet::new(), stop };
+        for listener in listeners.ops {
+            let (served, metrics) = (Served::Edge(Arc::clone(&edge)), metrics.clone());
+            let end = told(stopped.clone());
+            running.tasks.spawn(async move { ops::serve(listener, served, metrics, end).await.map_err(Failure::from) });
+        }
+        running.serve_edge(edge, listeners.edge, Router::new());
+        running
+    }
+
+    /// The service in this process, as its edge calls it.
+    pub fn issuer(&self) -> Result<Issuer, Failure> {
+        let mut channels = Vec::new();
+        if let Some(service) = &self.service {
+            channels.push(channel(rpc::in_process(Arc::clone(service), EDGE, Methods::of_the_contract()?)));
+        }
+        Ok(Issuer::new(channels, None))
+    }
+
+    /// Begins to serve an edge too, and `more` beside its routes.
+    pub fn serve_edge(&mut self, edge: Arc<Edge>, listeners: Vec<TcpListener>, more: Router) {
+        let (end, following_ends) = (told(self.stop.subscribe()), told(self.stop.subscribe()));
+        let followed = Arc::clone(&edge);
+        self.tasks.spawn(async move {
+            tokio::select! {
+                () = followed.follow_keys() => {}
+                () = following_ends => {}
+            }
+            Ok(())
+        });
+        let hsts = edge.hsts();
+        let routes = edge::routes(edge, more);
+        self.tasks.spawn(async move {
+            edge::serve(listeners, routes, edge::Limits::default(), hsts, end).await;
+            Ok(())
+        });
     }
 
     /// Serves until the process is told to stop, or a server fails.
@@ -132,9 +198,10 @@ impl Running {
             tracing::warn!("some clients did not leave within {DRAIN:?}");
             self.tasks.shutdown().await;
         }
-        match Arc::try_unwrap(self.service) {
-            Ok(service) => service.close().await,
-            Err(_) => tracing::debug!("the service is still in use"),
+        match self.service.map(Arc::try_unwrap) {
+            Some(Ok(service)) => service.close().await,
+            Some(Err(_)) => tracing::debug!("the service is still in use"),
+            None => {}
         }
     }
 }
@@ -145,7 +212,7 @@ async fn told(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Settings that are read and checked, and that no part of this version acts on yet.
-const NOT_YET: [&str; 3] = ["edge.", "gateway.", "keys."];
+const NOT_YET: [&str; 3] = ["edge.mode", "gateway.", "keys."];
 
 /// Starts telemetry and reports what is probably not meant.
 pub(super) fn start_telemetry(loaded: &Loaded) -> Result<PrometheusHandle, Failure> {

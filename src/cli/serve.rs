@@ -1,14 +1,16 @@
 //! `symbolon serve`: the service as it is run for others. Makes nothing by itself but the first signing key, and says
 //! what is missing.
 
+use std::sync::Arc;
+
 use clap::Args;
 
 use super::assemble::{World, assemble, master_keys};
 use super::declared::Followed;
 use super::listen::{Reach, is_reached};
 use super::run::{Listeners, Running, start_telemetry};
-use super::{Configured, Failure, data_dir, tls};
-use crate::config::{Config, Profile, from_process};
+use super::{Configured, Failure, data_dir, edge, listen, tls};
+use crate::config::{Config, EDGE, Profile, from_process};
 use crate::keys::MasterKeys;
 use crate::store::{Missing, Store};
 
@@ -35,10 +37,21 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
 
     let keys = held_keys(&config)?;
     let lacks = lacks(&config);
-    let listeners = Listeners::bind(&config, reach(&lacks, insecure)).await?;
+    let mut listeners = Listeners::bind(&config, reach(&lacks, insecure)).await?;
     if is_reached(&listeners.grpc) {
         for Lack { settings, danger } in lacks {
             tracing::warn!("--insecure on {}: {danger}. Set {settings}", config.grpc.listen);
+        }
+    }
+    edge::check_reach(&config, &listeners.edge)?;
+    if config.edge.listen.is_some() {
+        edge::settings(&config, Profile::Serve)?;
+        if !config.declared.callers.contains_key(EDGE) {
+            return Err(format!(
+                "SYMBOLON_EDGE_LISTEN is set, and the edge in this process is the caller `{EDGE}`, which is not declared: \
+                 add [callers.{EDGE}] to SYMBOLON_CALLERS_FILE, with permissions and clients and without a credential"
+            )
+            .into());
         }
     }
     let store = Store::open(&data_dir::database(&config)?, Missing::Refuse).await?;
@@ -56,10 +69,19 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
     }
 
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
-    let running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
+    let edge_listeners = std::mem::take(&mut listeners.edge);
+    let edge = listen::port(&edge_listeners)?;
+    let mut running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
+    if !edge_listeners.is_empty() {
+        let built = Arc::new(edge::build(&config, Profile::Serve, running.issuer()?, World::default())?);
+        running.serve_edge(Arc::clone(&built), edge_listeners, edge::nothing_more());
+        // What is built here goes out of scope: whoever holds the edge holds the service, which is closed when nobody does.
+        built.ready().await;
+    }
+    let edge = (edge != 0).then_some(edge);
     let master_keys: Vec<_> = keys.iter().map(|key| key.id().to_string()).collect();
     let tls = config.grpc.tls.is_some();
-    tracing::info!(grpc, ops, tls, issuer = config.issuer, master_keys = master_keys.join(","), "serving");
+    tracing::info!(grpc, ops, edge, tls, issuer = config.issuer, master_keys = master_keys.join(","), "serving");
     running.until_told().await
 }
 

@@ -31,7 +31,8 @@ pub(super) fn load(
 
     let unknown = sources.unknown_variables();
     if sources.whole {
-        faults.extend(missing_issuer(&settings, &unknown));
+        faults.extend(missing_issuer(profile, &settings, &unknown));
+        faults.extend(missing_for_the_edge(profile, &settings));
         faults.extend(half_pairs(&settings));
     }
     let declarations = declarations(&settings);
@@ -110,8 +111,8 @@ fn follow(profile: Profile, settings: &mut Settings) {
     settings.follow("issuer", public_url.trim_end_matches('/'));
 }
 
-fn missing_issuer(settings: &Settings, unknown: &[(&str, Option<String>)]) -> Option<Fault> {
-    if settings.is_set("issuer") {
+fn missing_issuer(profile: Profile, settings: &Settings, unknown: &[(&str, Option<String>)]) -> Option<Fault> {
+    if settings.is_set("issuer") || profile == Profile::Edge {
         return None;
     }
     let env = env_name("issuer");
@@ -119,6 +120,24 @@ fn missing_issuer(settings: &Settings, unknown: &[(&str, Option<String>)]) -> Op
     let slip = slip.map(|(name, _)| format!(" ({name} is set, which nobody knows)")).unwrap_or_default();
     let message = format!("missing: `serve` needs to know its `iss` URL; set `issuer` or {env}{slip}");
     Some(Fault::new("issuer", Source::Default, message))
+}
+
+/// What an edge cannot guess: where it is, what browsers call it, and in `symbolon edge` where the service is.
+fn missing_for_the_edge(profile: Profile, settings: &Settings) -> Vec<Fault> {
+    let needed: &[(&str, &str)] = match profile {
+        Profile::Serve if settings.is_set("edge.listen") => &[("edge.public_url", "what browsers call the edge")],
+        Profile::Dev | Profile::Serve => &[],
+        Profile::Edge => &[
+            ("edge.listen", "where the edge listens"),
+            ("edge.public_url", "what browsers call the edge"),
+            ("edge.issuer_url", "where the gRPC service is"),
+        ],
+    };
+    let missing = needed.iter().filter(|(path, _)| !settings.is_set(path));
+    let fault = |(path, what): &(&str, &str)| {
+        Fault::new(*path, Source::Default, format!("missing: {what}; set `{path}` or {}", env_name(path)))
+    };
+    missing.map(fault).collect()
 }
 
 /// Settings that are of no use without another.
@@ -170,7 +189,7 @@ fn build(settings: &Settings, declarations: Declarations, declared: Declared, tl
     Config {
         data_dir: settings.of("data_dir"),
         database_url: settings.get("database_url"),
-        issuer: settings.of("issuer"),
+        issuer: settings.get("issuer").unwrap_or_default(),
         grpc: Grpc { listen: settings.of("grpc.listen"), tls, reflection: settings.get("grpc.reflection") },
         ops: Ops { listen: settings.of("ops.listen") },
         edge: build_edge(settings),
@@ -198,14 +217,14 @@ fn build_edge(settings: &Settings) -> Edge {
         audience: settings.of("edge.audience"),
         scope: settings.of("edge.scope"),
         verifier: Upstream {
-            url: settings.get("edge.verifier_url"),
+            urls: settings.get::<String>("edge.verifier_url").into_iter().collect(),
             token: settings.get("edge.verifier_token"),
             cert_file: None,
             key_file: None,
             ca_file: settings.get("edge.verifier_ca_file"),
         },
         issuer: Upstream {
-            url: settings.get("edge.issuer_url"),
+            urls: settings.get("edge.issuer_url").unwrap_or_default(),
             token: settings.get("edge.issuer_token"),
             cert_file: settings.get("edge.issuer_cert_file"),
             key_file: settings.get("edge.issuer_key_file"),

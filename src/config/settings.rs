@@ -3,8 +3,8 @@
 
 use super::Profile;
 use super::value::Kind::{
-    self, Choice, Cidrs, CookieName, Count, Database, Flag, HostPort, HttpUrl, Ids, Name, Names, Origins, Path, Rate,
-    RedirectTarget, Secret, Span, UrlPath, Words,
+    self, Choice, Cidrs, CookieName, Count, Database, Flag, HostPort, HttpUrl, HttpUrls, Ids, Name, Names, Origins,
+    Path, Rate, RedirectTarget, Secret, Span, UrlPath, Words,
 };
 
 pub(super) const ENV_PREFIX: &str = "SYMBOLON_";
@@ -60,6 +60,11 @@ impl Setting {
         match profile {
             Profile::Dev => self.dev,
             Profile::Serve => self.serve,
+            // Alone it mints nothing, so what `serve` requires is no business of its.
+            Profile::Edge => match self.serve {
+                Required => NONE,
+                other @ (Value(_) | Unset(_) | Follows(_)) => other,
+            },
         }
     }
 }
@@ -130,7 +135,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     differs("edge.verifier_url", HttpUrl, Unset("built-in demo users"), NONE, "the credential verifier"),
     same("edge.verifier_token", Secret, NONE, "bearer token for the verifier"),
     same("edge.verifier_ca_file", Path, NONE, "CA of the verifier's certificate"),
-    same("edge.issuer_url", HttpUrl, Unset("in process"), "gRPC upstream of `symbolon edge`"),
+    same("edge.issuer_url", HttpUrls, Unset("in process"),
+        "gRPC upstream of `symbolon edge`, or several, separated by commas"),
     same("edge.issuer_token", Secret, NONE, "bearer token for the upstream"),
     same("edge.issuer_cert_file", Path, NONE, "certificate shown to the upstream"),
     same("edge.issuer_key_file", Path, NONE, "private key of that certificate"),

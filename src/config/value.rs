@@ -15,6 +15,7 @@ pub(super) enum Kind {
     Path,
     HostPort,
     HttpUrl,
+    HttpUrls,
     RedirectTarget,
     Database,
     UrlPath,
@@ -60,7 +61,14 @@ impl Kind {
     fn is_list(self) -> bool {
         matches!(
             self,
-            Self::Names | Self::Choices(_) | Self::Scopes | Self::Hashes | Self::Origins | Self::Cidrs | Self::Ids
+            Self::Names
+                | Self::Choices(_)
+                | Self::Scopes
+                | Self::Hashes
+                | Self::Origins
+                | Self::Cidrs
+                | Self::HttpUrls
+                | Self::Ids
         )
     }
 
@@ -122,7 +130,13 @@ impl Kind {
             Self::Name => text_if(form::name(text)),
             Self::Words => text_if(!text.trim().is_empty()),
             Self::Choice(of) => text_if(of.contains(&text)),
-            Self::Names | Self::Choices(_) | Self::Scopes | Self::Hashes | Self::Origins | Self::Cidrs => {
+            Self::Names
+            | Self::Choices(_)
+            | Self::Scopes
+            | Self::Hashes
+            | Self::Origins
+            | Self::Cidrs
+            | Self::HttpUrls => {
                 self.list(split(text).map(str::to_owned).collect())
             }
             Self::Ids => split(text).map(|item| id(item.parse().ok()?)).collect::<Option<_>>().map(Value::Ids),
@@ -152,6 +166,8 @@ impl Kind {
                 form::origin(item)
             } else if matches!(self, Self::Cidrs) {
                 form::cidr(item)
+            } else if matches!(self, Self::HttpUrls) {
+                form::http_url(item)
             } else if matches!(self, Self::Scopes) {
                 form::scope(item)
             } else if let Self::Choices(of) = self {
@@ -171,6 +187,7 @@ impl Kind {
             Self::Path => "a path".into(),
             Self::HostPort => "`host:port` like localhost:8080, IPv6 as [::1]:8080, port 0 for a free one".into(),
             Self::HttpUrl => "an http:// or https:// URL without user, query, fragment or spaces".into(),
+            Self::HttpUrls => "a list of http:// or https:// URLs".into(),
             Self::RedirectTarget => "an http:// or https:// URL, or a path that begins with one `/`".into(),
             Self::Database => "`sqlite:…`, `postgres://…` or `postgresql://…`".into(),
             Self::UrlPath => "a path like /auth: it begins with `/` and does not end with one".into(),

@@ -8,6 +8,7 @@ mod decode;
 mod encode;
 mod gate;
 mod handshake;
+mod in_process;
 pub mod methods;
 mod peer;
 mod server;
@@ -15,5 +16,6 @@ pub mod status;
 mod violations;
 
 pub use gate::Gate;
+pub use in_process::in_process;
 pub use peer::Peer;
 pub use server::{Limits, Server, serve};

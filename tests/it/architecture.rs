@@ -101,6 +101,14 @@ fn the_transport_reaches_the_store_through_the_use_cases_only() {
 }
 
 #[test]
+fn the_edge_knows_the_contract_and_no_room_behind_it() {
+    let rooms = ["crate::rpc", "crate::service", "crate::store", "crate::session", "crate::token", "crate::keys"];
+    assert_absent(&[rooms.as_slice(), &["crate::audit", "sea_orm"]].concat(), |source| source.is_in(&["edge/"]));
+    // And nobody looks at it but those who build and watch it.
+    assert_absent(&["crate::edge"], |source| !source.is_in(&["edge/", "cli/", "ops.rs"]));
+}
+
+#[test]
 fn only_the_store_knows_sea_orm() {
     assert_absent(&["sea_orm", "sea_query", "sqlx"], |source| !source.is_in(&["store/"]));
 }

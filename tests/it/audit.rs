@@ -238,7 +238,8 @@ async fn the_filter_of_the_log_does_not_silence_the_audit() {
     let dir = tempfile::tempdir().unwrap();
     let log = dir.path().join("log");
     let mut command = Process::command(dir.path());
-    command.arg("dev").env("SYMBOLON_LOG", "off").stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
+    Process::say_dev(&mut command);
+    command.env("SYMBOLON_LOG", "off").stdout(Stdio::piped()).stderr(File::create(&log).unwrap());
     let mut process = command.spawn().unwrap();
     let mut banner = BufReader::new(process.stdout.take().unwrap()).lines();
     let port = loop {

@@ -288,7 +288,7 @@ async fn dev_prints_its_banner_to_stdout_and_logs_to_stderr() {
     let dir = folder();
     let [out, err] = ["out", "err"].map(|name| dir.path().join(name));
     let mut command = Process::command(dir.path());
-    command.arg("dev");
+    Process::say_dev(&mut command);
     command.stdout(File::create(&out).unwrap()).stderr(File::create(&err).unwrap());
     let mut child = command.spawn().unwrap();
     for _ in 0..2000 {

@@ -14,7 +14,13 @@ fn own_services() -> Vec<ServiceDescriptor> {
     own_files(&contract()).iter().flat_map(|file| file.services().collect::<Vec<_>>()).collect()
 }
 
+/// What this server answers.
 fn own_methods() -> Vec<MethodDescriptor> {
+    all_methods().into_iter().filter(|method| method.parent_service().package_name() == PACKAGE).collect()
+}
+
+/// The same, and what the user's backend answers.
+fn all_methods() -> Vec<MethodDescriptor> {
     own_services().iter().flat_map(|service| service.methods().collect::<Vec<_>>()).collect()
 }
 

@@ -54,6 +54,7 @@ async fn run(blocks: &[Block]) -> Result<usize, String> {
             let command = command.replace("cargo run --release -- ", "symbolon ");
             let command = command.replace("localhost:50051", &server.grpc).replace("localhost:9090", &server.ops);
             let command = named.iter().zip(&free).fold(command, |command, (named, free)| command.replace(named, free));
+            let command = command.replace("localhost:8080", &server.edge);
             let printed = shell.run(&command).await?;
             let printed = printed.replace(&server.grpc, "localhost:50051").replace(&server.ops, "localhost:9090");
             compare(expected, &printed).map_err(|differs| format!("line {line}: {command}\n{differs}"))?;

@@ -22,6 +22,8 @@ fn command(dir: &Path, url: &str, words: &[&str]) -> Command {
         .env("SYMBOLON_LOG", "error")
         .env("SYMBOLON_DATABASE_URL", url)
         .env("SYMBOLON_ISSUER", "http://localhost:8080")
+        .env("SYMBOLON_EDGE_LISTEN", "localhost:0")
+        .env("SYMBOLON_EDGE_PUBLIC_URL", "http://localhost:8080")
         .env("SYMBOLON_MASTER_KEYS", MASTER_KEY);
     command
 }

@@ -9,6 +9,8 @@ use symbolon::pb::auth::{
     TokenPair,
 };
 
+use symbolon::pb::identity::VerifyCredentialsRequest;
+
 use crate::support::{PACKAGE, contract, own_messages};
 
 const CANARY: &str = "sr1_canary";
@@ -29,6 +31,10 @@ fn written() -> BTreeMap<&'static str, Vec<String>> {
     let request = RevokeSessionRequest { target: Some(target()), ..RevokeSessionRequest::default() };
     write("RevokeSessionRequest", [both(&request), both(&target())].concat());
     write("IntrospectTokenRequest", both(&IntrospectTokenRequest { token: canary() }));
+    let value = prost_types::Value { kind: Some(prost_types::value::Kind::StringValue(canary())) };
+    let credentials = Some(prost_types::Struct { fields: BTreeMap::from([(canary(), value)]) });
+    let request = VerifyCredentialsRequest { credentials, ..VerifyCredentialsRequest::default() };
+    write("VerifyCredentialsRequest", both(&request));
     written
 }
 
@@ -42,7 +48,7 @@ fn is_secret(field: &FieldDescriptor) -> bool {
 
 fn carries_a_secret(message: &MessageDescriptor) -> bool {
     message.fields().any(|field| match field.kind().as_message() {
-        Some(inner) => inner.package_name() == PACKAGE && carries_a_secret(inner),
+        Some(inner) => is_secret(&field) || inner.package_name() == PACKAGE && carries_a_secret(inner),
         None => is_secret(&field),
     })
 }
@@ -77,7 +83,10 @@ fn every_field_that_is_named_like_a_token_is_marked_as_a_secret() {
     for message in own_messages(&contract()) {
         for field in message.fields() {
             let name = field.name();
-            let token = name == "token" || name.ends_with("access_token") || name.ends_with("refresh_token");
+            let token = name == "token"
+                || name == "credentials"
+                || name.ends_with("access_token")
+                || name.ends_with("refresh_token");
             assert_eq!(is_secret(&field), token, "{}", field.full_name());
         }
     }
@@ -87,7 +96,7 @@ fn every_field_that_is_named_like_a_token_is_marked_as_a_secret() {
 fn the_build_gives_no_derived_debug_to_a_message_with_a_secret() {
     let build = include_str!("../../build.rs");
     let (_, list) = build.split_once("const SECRET").unwrap();
-    let listed = list.split_once("];").unwrap().0.split('"').filter(|it| it.starts_with(PACKAGE));
+    let listed = list.split_once("];").unwrap().0.split('"').filter(|it| it.starts_with("symbolon."));
     let listed: BTreeSet<_> = listed.map(str::to_owned).collect();
     let own = own_messages(&contract()).into_iter().filter(|message| message.fields().any(|field| is_secret(&field)));
     assert_eq!(own.map(|message| message.full_name().to_owned()).collect::<BTreeSet<_>>(), listed);

@@ -31,7 +31,12 @@ async fn developed() -> TempDir {
 
 fn command(dir: &Path, subcommand: &str, env: &[(&str, &str)]) -> Command {
     let mut command = Process::command(dir);
-    command.arg(subcommand).envs(env.iter().copied());
+    if subcommand == "dev" {
+        Process::say_dev(&mut command);
+    } else {
+        command.arg(subcommand);
+    }
+    command.envs(env.iter().copied());
     command
 }
 
@@ -89,7 +94,7 @@ async fn a_busy_port_is_named_with_its_setting() {
     let dir = tempfile::tempdir().unwrap();
     let taken = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = taken.local_addr().unwrap().port();
-    for setting in ["SYMBOLON_GRPC_LISTEN", "SYMBOLON_OPS_LISTEN"] {
+    for setting in ["SYMBOLON_GRPC_LISTEN", "SYMBOLON_OPS_LISTEN", "SYMBOLON_EDGE_LISTEN"] {
         let address = format!("localhost:{port}");
         let sentence = sentence(command(dir.path(), "dev", &[(setting, &address)])).await;
         assert_says(&sentence, &[&format!("port {port} of {address} is in use"), setting]);
@@ -272,12 +277,12 @@ async fn a_database_that_may_not_be_written_to_starts_nothing_and_is_named() {
     ] {
         std::fs::set_permissions(path, PermissionsExt::from_mode(mode)).unwrap();
     }
-    dev.arg("dev");
+    Process::say_dev(&mut dev);
     assert_says(&sentence(dev).await, &["symbolon-data/symbolon.db", "cannot be written to"]);
 
     std::fs::set_permissions(data(&dir).join("symbolon.db.lock"), PermissionsExt::from_mode(0o444)).unwrap();
     let mut dev = as_nobody(dir.path()).unwrap();
-    dev.arg("dev");
+    Process::say_dev(&mut dev);
     assert_says(&sentence(dev).await, &["symbolon.db.lock", "cannot be opened"]);
 }
 

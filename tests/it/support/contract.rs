@@ -9,16 +9,23 @@ pub(crate) fn contract() -> DescriptorPool {
     DescriptorPool::decode(symbolon::pb::FILE_DESCRIPTOR_SET).unwrap()
 }
 
-/// The files of our own package.
+/// The package the user's backend implements.
+const IDENTITY: &str = "symbolon.identity.v1";
+
+/// The files of our own packages.
 pub(crate) fn own_files(contract: &DescriptorPool) -> Vec<FileDescriptor> {
-    let files: Vec<_> = contract.files().filter(|file| file.package_name() == PACKAGE).collect();
-    assert!(!files.is_empty());
+    let files: Vec<_> = contract.files().filter(|file| is_own(file.package_name())).collect();
+    assert!(files.len() > 2);
     files
 }
 
-/// Every message of our own package.
+fn is_own(package: &str) -> bool {
+    [PACKAGE, IDENTITY].contains(&package)
+}
+
+/// Every message of our own packages.
 pub(crate) fn own_messages(contract: &DescriptorPool) -> Vec<MessageDescriptor> {
-    let messages = contract.all_messages().filter(|message| message.package_name() == PACKAGE);
+    let messages = contract.all_messages().filter(|message| is_own(message.package_name()));
     messages.filter(|message| !message.is_map_entry()).collect()
 }
 

@@ -1,6 +1,7 @@
 //! What the tests stand on: a server in this process with a frozen clock, a server in a process of its own, and the
 //! tools they borrow.
 
+pub(crate) mod alone;
 mod asking;
 mod authority;
 mod bounded;
@@ -9,11 +10,12 @@ pub(crate) mod console;
 mod contract;
 mod database;
 mod dice;
-mod http;
+pub(crate) mod http;
 pub(crate) mod http2;
 mod indoors;
 mod load;
 mod lock;
+pub(crate) mod openapi;
 mod postgres;
 mod process;
 mod proxy;
@@ -22,6 +24,7 @@ mod refusal;
 mod secrets;
 mod server;
 mod tools;
+pub(crate) mod verifier;
 
 pub(crate) use asking::{claimed, claims, part, seconds};
 pub(crate) use authority::{Authority, Issued};
@@ -30,10 +33,11 @@ pub(crate) use callers::{ALL, declare_backend, entry, hash};
 pub(crate) use contract::{PACKAGE, comment, contract, own_files, own_messages};
 pub(crate) use database::{Database, raw};
 pub(crate) use dice::Dice;
-pub(crate) use http::get;
+pub(crate) use http::{Answer, Ask, Browser, get};
 pub(crate) use indoors::{Indoors, presenting, subject};
 pub(crate) use load::Load;
 pub(crate) use lock::Other;
+pub(crate) use openapi::documented;
 pub(crate) use postgres::Postgres;
 pub(crate) use process::Process;
 pub(crate) use proxy::Proxy;

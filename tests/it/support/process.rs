@@ -20,6 +20,8 @@ pub(crate) struct Process {
     /// Where gRPC is: `localhost:port`.
     pub(crate) grpc: String,
     pub(crate) ops: String,
+    /// Where the edge is, if there is one: `localhost:port`.
+    pub(crate) edge: String,
     output: Output,
     readers: Vec<JoinHandle<()>>,
 }
@@ -52,10 +54,17 @@ impl Process {
         command
     }
 
+    /// Has a command line be `dev`, with an edge on a free port. Whatever port that is, the issuer stays, or it could not go
+    /// on with what it left.
+    pub(crate) fn say_dev(command: &mut Command) {
+        command.arg("dev").env("SYMBOLON_EDGE_LISTEN", "localhost:0").env("SYMBOLON_ISSUER", "http://localhost:8080");
+    }
+
     /// Starts `dev` in `dir` and waits until it serves.
     pub(crate) async fn dev(dir: &Path, env: &[(&str, &str)]) -> Self {
         let mut command = Self::command(dir);
-        command.arg("dev").envs(env.iter().copied());
+        Self::say_dev(&mut command);
+        command.envs(env.iter().copied());
         Self::start(command).await
     }
 
@@ -75,8 +84,8 @@ impl Process {
         let serving = async {
             loop {
                 let said = String::from_utf8_lossy(&output.lock().unwrap()).into_owned();
-                if let Some((grpc, ops)) = ports(&said) {
-                    return Some((said, grpc, ops));
+                if let Some(ports) = ports(&said) {
+                    return Some((said, ports));
                 }
                 if readers.iter().all(JoinHandle::is_finished) {
                     return None;
@@ -85,12 +94,12 @@ impl Process {
             }
         };
         let served = tokio::time::timeout(Duration::from_secs(20), serving).await.ok().flatten();
-        let Some((banner, grpc, ops)) = served else {
+        let Some((banner, ports)) = served else {
             let _ = child.kill().await;
             panic!("it did not begin to serve:\n{}", String::from_utf8_lossy(&output.lock().unwrap()));
         };
-        let [grpc, ops] = [grpc, ops].map(|port| format!("localhost:{port}"));
-        Self { child, banner, grpc, ops, output, readers }
+        let [grpc, ops, edge] = ports.map(|port| format!("localhost:{port}"));
+        Self { child, banner, grpc, ops, edge, output, readers }
     }
 
     pub(crate) async fn client(&self) -> AuthServiceClient<Channel> {
@@ -157,15 +166,19 @@ async fn keep(pipe: impl AsyncRead + Unpin, output: Output) {
     }
 }
 
-/// The ports of gRPC and ops, once it said the last of its first words: `dev` a banner, `serve` a line of its log.
-fn ports(said: &str) -> Option<(String, String)> {
+/// The ports of gRPC, ops and edge, once it said the last of its first words: `dev` a banner, the others a line of their
+/// log. What there is not has none.
+fn ports(said: &str) -> Option<[String; 3]> {
     let after = |label: &str| {
         let rest = said.split_once(label)?.1;
         let digits = rest.find(|c: char| !c.is_ascii_digit()).unwrap_or(rest.len());
         Some(rest[..digits].to_owned())
     };
     if said.contains("describe symbolon.auth.v1.AuthService\n") {
-        return Some((after("gRPC         localhost:")?, after("ops          http://localhost:")?));
+        let edge = after("edge         http://localhost:").unwrap_or_default();
+        return Some([after("gRPC         localhost:")?, after("ops          http://localhost:")?, edge]);
     }
-    said.lines().any(|line| line.contains("serving grpc=")).then(|| Some((after("serving grpc=")?, after(" ops=")?)))?
+    let line = said.lines().find(|line| line.contains(" serving "))?;
+    let after = |label: &str| line.split(' ').find_map(|word| word.strip_prefix(label)).unwrap_or_default().to_owned();
+    Some([after("grpc="), after("ops="), after("edge=")])
 }

@@ -4,10 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use symbolon::cli::declared::Followed;
 use symbolon::cli::listen::Reach;
-use symbolon::cli::{Listeners, Running, World, assemble};
+use symbolon::cli::{Listeners, Running, World, assemble, build_edge};
 use symbolon::clock::ManualClock;
 use symbolon::config::{self, Profile};
 use symbolon::keys::MasterKeys;
@@ -33,6 +34,8 @@ pub(crate) struct Server {
     /// Where gRPC is: `127.0.0.1:port`.
     pub(crate) grpc: String,
     pub(crate) ops: String,
+    /// Where the edge is: `127.0.0.1:port`. Browsers call it `http://localhost:8080` all the same.
+    pub(crate) edge: String,
     dir: TempDir,
     running: Running,
     channel: Channel,
@@ -121,6 +124,8 @@ impl Server {
         default("SYMBOLON_DATA_DIR", &dir.path().display().to_string());
         default("SYMBOLON_GRPC_LISTEN", "127.0.0.1:0");
         default("SYMBOLON_OPS_LISTEN", "127.0.0.1:0");
+        default("SYMBOLON_EDGE_LISTEN", "127.0.0.1:0");
+        default("SYMBOLON_EDGE_PUBLIC_URL", "http://localhost:8080");
         let files: BTreeMap<_, _> = [
             ("clients.toml", "SYMBOLON_CLIENTS_FILE", &settings.clients),
             ("callers.toml", "SYMBOLON_CALLERS_FILE", &settings.callers),
@@ -135,20 +140,29 @@ impl Server {
             toml.cloned().ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
         };
         let config = config::load(settings.profile, None, &env, read, |_| Vec::new()).unwrap().config;
-        let listeners = Listeners::bind(&config, Reach::Anywhere).await.unwrap();
+        let mut listeners = Listeners::bind(&config, Reach::Anywhere).await.unwrap();
         let (grpc, ops) = (listeners.grpc_port().unwrap(), listeners.ops_port().unwrap());
+        let edge_port = listeners.edge_port().unwrap();
+        let edge_listeners = std::mem::take(&mut listeners.edge);
         let url = Url::Sqlite(dir.path().join("symbolon.db"));
         let store = Store::open(&url, Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let keys = MasterKeys::parse(&settings.master_keys).unwrap();
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(1)) };
-        let service = assemble(&config, store, &keys, settings.profile, world).await.unwrap();
+        let service = assemble(&config, store, &keys, settings.profile, world.clone()).await.unwrap();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let running =
-            Running::start(service, listeners, &metrics, Followed::new(&config, settings.profile), None).unwrap();
+        let followed = Followed::new(&config, settings.profile);
+        let mut running = Running::start(service, listeners, &metrics, followed, None).unwrap();
+        let issuer = running.issuer().unwrap();
+        let edge = Arc::new(build_edge(&config, Profile::Dev, issuer, world).unwrap());
+        running.serve_edge(Arc::clone(&edge), edge_listeners, Router::new());
+        if settings.profile == Profile::Dev {
+            edge.ready().await;
+        }
         let grpc = format!("127.0.0.1:{grpc}");
         let channel = Channel::from_shared(format!("http://{grpc}")).unwrap().connect().await.unwrap();
-        Self { clock, grpc, ops: format!("127.0.0.1:{ops}"), dir, running, channel }
+        let [ops, edge] = [ops, edge_port].map(|port| format!("127.0.0.1:{port}"));
+        Self { clock, grpc, ops, edge, dir, running, channel }
     }
 
     pub(crate) fn client(&self) -> AuthServiceClient<Channel> {

@@ -1,0 +1,152 @@
+//! What the edge adds to a refresh: the same server, the same sessions, once over bare gRPC and once over HTTP with a
+//! cookie, in pairs: `cargo bench --bench edge`. The generator is a process of its own. Read the ratio, not the figures.
+
+#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, reason = "a benchmark")]
+#![expect(clippy::disallowed_methods, reason = "it measures time")]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use symbolon::pb::auth::auth_service_client::AuthServiceClient;
+use symbolon::pb::auth::{IssueTokensRequest, RefreshTokensRequest};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tonic::transport::Channel;
+
+const IN_FLIGHT: usize = 64;
+const SESSIONS: usize = 1024;
+const CONNECTIONS: usize = 4;
+
+struct Server {
+    child: Child,
+    grpc: String,
+    edge: String,
+}
+
+impl Server {
+    /// `symbolon dev`, on free ports.
+    fn start(dir: &std::path::Path) -> Self {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_symbolon"));
+        for name in ["SYMBOLON_GRPC_LISTEN", "SYMBOLON_OPS_LISTEN", "SYMBOLON_EDGE_LISTEN"] {
+            command.env(name, "localhost:0");
+        }
+        let mut child = command.arg("dev").current_dir(dir).stdout(Stdio::piped()).spawn().unwrap();
+        let (mut grpc, mut edge) = (String::new(), String::new());
+        for line in BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap) {
+            let after = |label: &str| Some(line.split_once(label)?.1.split([',', '/']).next()?.to_owned());
+            grpc = after("gRPC         ").unwrap_or(grpc);
+            edge = after("edge         http://").unwrap_or(edge);
+            if line.contains("describe") {
+                break;
+            }
+        }
+        Self { child, grpc, edge }
+    }
+
+    /// The CPU time it has used, in milliseconds.
+    fn cpu(&self) -> f64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) * 10.0
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[tokio::main]
+async fn main() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(dir.path());
+    let mut clients = Vec::new();
+    for _ in 0..CONNECTIONS {
+        let channel = Channel::from_shared(format!("http://{}", server.grpc)).unwrap();
+        clients.push(AuthServiceClient::new(channel.connect().await.unwrap()));
+    }
+    let mut tokens = Vec::new();
+    for number in 0..SESSIONS {
+        let request = IssueTokensRequest { subject: format!("user-{number}"), ..Default::default() };
+        tokens.push(clients[0].issue_tokens(request).await.unwrap().into_inner().tokens.unwrap().refresh_token);
+    }
+    println!("{:<8} {:>10} {:>12}", "door", "refresh/s", "server ms");
+    let mut costs = [Vec::new(), Vec::new()];
+    for round in 0..7 {
+        for (door, costs) in ["gRPC", "edge"].into_iter().zip(&mut costs) {
+            let (before, began) = (server.cpu(), Instant::now());
+            let end = began + Duration::from_secs(if round == 0 { 1 } else { 4 });
+            let share = SESSIONS / IN_FLIGHT;
+            let tasks = tokens.chunks_mut(share).enumerate().map(|(at, tokens)| {
+                let (client, edge) = (clients[at % CONNECTIONS].clone(), server.edge.clone());
+                async move {
+                    if door == "gRPC" { bare(client, tokens, end).await } else { cookies(&edge, tokens, end).await }
+                }
+            });
+            let count = futures_util::future::join_all(tasks).await.into_iter().sum::<u32>();
+            let cost = (server.cpu() - before) / f64::from(count);
+            if round > 0 {
+                println!("{door:<8} {:>10.0} {cost:>12.4}", f64::from(count) / began.elapsed().as_secs_f64());
+                costs.push(cost);
+            }
+        }
+    }
+    let [grpc, edge] = costs.map(|mut costs| {
+        costs.sort_by(f64::total_cmp);
+        costs[costs.len() / 2]
+    });
+    println!("the edge adds {:.0} % to {grpc:.4} ms", (edge / grpc - 1.0) * 100.0);
+}
+
+async fn bare(mut client: AuthServiceClient<Channel>, tokens: &mut [String], end: Instant) -> u32 {
+    let mut count = 0;
+    loop {
+        for token in tokens.iter_mut() {
+            if Instant::now() > end {
+                return count;
+            }
+            let request = RefreshTokensRequest { refresh_token: token.clone(), ..Default::default() };
+            *token = client.refresh_tokens(request).await.unwrap().into_inner().tokens.unwrap().refresh_token;
+            count += 1;
+        }
+    }
+}
+
+/// On one connection that is kept, as a proxy's.
+async fn cookies(edge: &str, tokens: &mut [String], end: Instant) -> u32 {
+    let mut stream = TcpStream::connect(edge).await.unwrap();
+    stream.set_nodelay(true).unwrap();
+    let name = format!("symbolon-{}", edge.rsplit_once(':').unwrap().1);
+    let mut buffer = vec![0; 8192];
+    let mut count = 0;
+    loop {
+        for token in tokens.iter_mut() {
+            if Instant::now() > end {
+                return count;
+            }
+            let request = format!(
+                "POST /auth/refresh HTTP/1.1\r\nhost: {edge}\r\nsec-fetch-site: same-origin\r\nx-symbolon-csrf: 1\r\n\
+                 user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\naccept: */*\r\ncontent-length: 0\r\n\
+                 cookie: {name}={token}\r\n\r\n"
+            );
+            stream.write_all(request.as_bytes()).await.unwrap();
+            let mut read = 0;
+            let text = loop {
+                read += stream.read(&mut buffer[read..]).await.unwrap();
+                let text = std::str::from_utf8(&buffer[..read]).unwrap();
+                if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                    let length = head.split_once("content-length: ").unwrap().1.lines().next().unwrap();
+                    if body.len() == length.parse::<usize>().unwrap() {
+                        break text;
+                    }
+                }
+            };
+            let set = text.split_once(&format!("set-cookie: {name}=")).unwrap_or_else(|| panic!("{text}")).1;
+            *token = set.split(';').next().unwrap().to_owned();
+            count += 1;
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! Building the edge, in front of a service in this process or elsewhere; and `symbolon edge`, which is the edge alone.
+
+use std::sync::Arc;
+
+use axum::Router;
+use tokio::net::TcpListener;
+
+use super::assemble::World;
+use super::run::{Listeners, Running, start_telemetry};
+use super::{Configured, Failure, demo_users, tls, upstream};
+use crate::config::{Config, Profile, from_process};
+use crate::edge::cookie::Shape;
+use crate::edge::issuer::Issuer;
+use crate::edge::network::Cidr;
+use crate::edge::origin::{Origins, PublicUrl};
+use crate::edge::{self, Channel, CredentialVerifier, Edge};
+
+pub(super) async fn edge(configured: Configured) -> Result<(), Failure> {
+    let loaded = from_process(Profile::Edge, configured.config.as_deref(), tls::check)?;
+    let metrics = start_telemetry(&loaded)?;
+    let config = loaded.config;
+    let issuer = Issuer::new(
+        upstream::channels(&config.edge.issuer, "SYMBOLON_EDGE_ISSUER_URL")?,
+        upstream::token(&config.edge.issuer, "SYMBOLON_EDGE_ISSUER_TOKEN")?,
+    );
+    let edge = Arc::new(build(&config, Profile::Edge, issuer, World::default())?);
+    let listeners = Listeners::bind_edge(&config).await?;
+    check_reach(&config, &listeners.edge)?;
+    let (port, ops) = (listeners.edge_port()?, listeners.ops_port()?);
+    let running = Running::start_alone(edge, listeners, &metrics);
+    tracing::info!(edge = port, ops, "serving");
+    running.until_told().await
+}
+
+/// The edge this configuration asks for, in front of this token service.
+pub fn build(config: &Config, profile: Profile, issuer: Issuer, world: World) -> Result<Edge, Failure> {
+    let World { clock, entropy } = world;
+    let verifier = verifier(config, profile)?;
+    if verifier.is_none() {
+        tracing::info!("nobody signs in at the edge: SYMBOLON_EDGE_VERIFIER_URL is not set");
+    }
+    Ok(Edge::new(settings(config, profile)?, issuer, verifier, clock, entropy))
+}
+
+/// What the edge is told; the error is a sentence, of what no single setting shows.
+pub(super) fn settings(config: &Config, profile: Profile) -> Result<edge::Config, Failure> {
+    let told = &config.edge;
+    let url = told.public_url.as_deref().unwrap_or_default();
+    let own = PublicUrl::parse(url).ok_or_else(|| format!("SYMBOLON_EDGE_PUBLIC_URL is {url}, which is no URL"))?;
+    let cookie = Shape::new(told.cookie_name.as_deref(), &told.cookie_path, own.https, own.port)?;
+    let hsts = told.hsts.unwrap_or(own.https);
+    if hsts && !own.https {
+        return Err("SYMBOLON_EDGE_HSTS is on, and the edge's public URL is http".into());
+    }
+    let listed = told.allowed_origins.clone().unwrap_or_else(|| usual_origins(config, profile));
+    Ok(edge::Config {
+        origins: Origins::new(own, listed),
+        cookie,
+        base_path: told.base_path.clone(),
+        hsts,
+        trusted_proxies: told.trusted_proxies.iter().filter_map(|cidr| Cidr::parse(cidr)).collect(),
+        client_id: told.client_id.clone(),
+        audience: told.audience.clone(),
+        scope: told.scope.clone(),
+    })
+}
+
+/// In `dev` the names a machine has for itself, and where front ends are usually developed.
+fn usual_origins(config: &Config, profile: Profile) -> Vec<String> {
+    if profile != Profile::Dev {
+        return Vec::new();
+    }
+    let port = config.edge.public_url.as_deref().and_then(PublicUrl::parse).map_or(8080, |url| url.port);
+    let own = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}"));
+    own.into_iter().chain(["http://localhost:5173".to_owned(), "http://localhost:3000".to_owned()]).collect()
+}
+
+/// Who knows the users: the configured verifier; in `dev` the demo users; else nobody.
+fn verifier(config: &Config, profile: Profile) -> Result<Option<CredentialVerifier>, Failure> {
+    let told = &config.edge.verifier;
+    let configured = upstream::channels(told, "SYMBOLON_EDGE_VERIFIER_URL")?.into_iter().next();
+    let demo = || (profile == Profile::Dev).then(demo_users::channel);
+    let channel: Option<Channel> = configured.or_else(demo);
+    let token = upstream::token(told, "SYMBOLON_EDGE_VERIFIER_TOKEN")?;
+    Ok(channel.map(|channel| CredentialVerifier::new(channel, token)))
+}
+
+/// Refuses to be reached from elsewhere by http: what a browser sends would be readable on the way.
+pub(super) fn check_reach(config: &Config, listeners: &[TcpListener]) -> Result<(), Failure> {
+    let https = config.edge.public_url.as_deref().and_then(PublicUrl::parse).is_some_and(|url| url.https);
+    for listener in listeners {
+        if !https && !listener.local_addr()?.ip().to_canonical().is_loopback() {
+            let listen = config.edge.listen.as_deref().unwrap_or_default();
+            return Err(format!(
+                "SYMBOLON_EDGE_LISTEN is {listen}, which is reached from elsewhere, and SYMBOLON_EDGE_PUBLIC_URL is not \
+                 https: put a proxy with TLS in front, and set the https URL browsers use"
+            )
+            .into());
+        }
+    }
+    Ok(())
+}
+
+/// What `dev` serves beside the edge's routes.
+pub(super) fn nothing_more() -> Router {
+    Router::new()
+}

@@ -1,0 +1,87 @@
+//! What every answer has around it: the headers that keep browsers from doing more with it than they should, CORS for the
+//! listed origins and nobody else, and its place in the figures.
+
+use std::sync::Arc;
+
+use axum::extract::{MatchedPath, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+
+use crate::clock::Stopwatch;
+use crate::edge::Edge;
+use crate::edge::csrf::Header;
+use crate::edge::problem::{Code, Problem};
+
+/// How long browsers are to use nothing but https: a year.
+const HSTS: HeaderValue = HeaderValue::from_static("max-age=31536000");
+
+/// On every answer; a route may say something else.
+const ALWAYS: [(HeaderName, HeaderValue); 5] = [
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    (header::REFERRER_POLICY, HeaderValue::from_static("no-referrer")),
+    (HeaderName::from_static("cross-origin-resource-policy"), HeaderValue::from_static("same-origin")),
+    (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'")),
+];
+
+/// What a page of a listed origin may ask with.
+const METHODS: HeaderValue = HeaderValue::from_static("GET, POST, DELETE");
+const HEADERS: HeaderValue = HeaderValue::from_static("authorization, content-type, x-symbolon-csrf");
+/// For how many seconds a browser need not ask again.
+const REMEMBERED: HeaderValue = HeaderValue::from_static("600");
+const PREFLIGHT_VARY: HeaderValue =
+    HeaderValue::from_static("origin, access-control-request-method, access-control-request-headers");
+
+pub(super) async fn frame(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let stopwatch = Stopwatch::start();
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    secure(response.headers_mut(), edge.hsts);
+    // Only routes there are, so that nobody can make up labels.
+    let route = route.map_or("none".to_owned(), |route| route.as_str().to_owned());
+    let status = response.status().as_str().to_owned();
+    metrics::histogram!("symbolon_edge_request_seconds", "route" => route, "status" => status)
+        .record(stopwatch.elapsed());
+    response
+}
+
+/// Puts in what an answer does not say otherwise.
+pub(super) fn secure(headers: &mut HeaderMap, hsts: bool) {
+    for (name, value) in ALWAYS {
+        headers.entry(name).or_insert(value);
+    }
+    if hsts {
+        headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
+    }
+}
+
+pub(super) async fn cors(State(edge): State<Arc<Edge>>, request: Request, next: Next) -> Response {
+    let origin = match Header::of(request.headers(), &header::ORIGIN) {
+        Header::Once(origin) => HeaderValue::from_bytes(origin).ok().filter(|_| edge.origins.allow(origin)),
+        Header::Absent | Header::Repeated => None,
+    };
+    let preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let mut response = match (preflight, &origin) {
+        (true, Some(_)) => may_ask(),
+        (true, None) => Problem::from(Code::OriginNotAllowed).into_response(),
+        (false, _) => next.run(request).await,
+    };
+    let headers = response.headers_mut();
+    headers.insert(header::VARY, if preflight { PREFLIGHT_VARY } else { HeaderValue::from_static("origin") });
+    if let Some(origin) = origin {
+        headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+        headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
+    }
+    response
+}
+
+fn may_ask() -> Response {
+    let mut response = StatusCode::NO_CONTENT.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, METHODS);
+    headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, HEADERS);
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, REMEMBERED);
+    response
+}

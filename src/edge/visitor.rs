@@ -1,0 +1,38 @@
+//! Who asks, as far as a connection and its headers tell: for lists of sessions and for counting, never for a decision
+//! about a token.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use axum::http::request::Parts;
+use axum::http::{HeaderName, HeaderValue, header};
+
+use crate::edge::network::{self, Cidr};
+use crate::pb::auth::Device;
+
+/// The other end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+/// The user's address and browser.
+pub(super) struct Visitor {
+    pub(super) address: IpAddr,
+    pub(super) user_agent: String,
+}
+
+const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+
+impl Visitor {
+    pub(super) fn of(parts: &Parts, trusted: &[Cidr]) -> Self {
+        let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
+        let forwarded = parts.headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        let agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+        Self {
+            address: network::user(peer, forwarded, trusted),
+            user_agent: String::from_utf8_lossy(agent).into_owned(),
+        }
+    }
+
+    pub(super) fn device(&self) -> Device {
+        Device { user_agent: self.user_agent.clone(), ip_address: self.address.to_string(), label: String::new() }
+    }
+}
