@@ -17,10 +17,7 @@ pub(super) async fn serve(configured: Configured) -> Result<(), Failure> {
 
     let keys = held_keys(&config)?;
     let mut listeners = Listeners::bind(&config).await?;
-    edge::check_reach(&config, &listeners.edge)?;
-    if config.edge.listen.is_some() {
-        edge::settings(&config, Profile::Serve)?;
-    }
+    edge::check(&config, Profile::Serve, &listeners.edge)?;
     let store = Store::open(&data_dir::database(&config)?, Missing::Refuse).await?;
     store.check_schema().await?;
     if store.may_lose_commits().await == Some(true) {
