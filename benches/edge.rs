@@ -1,7 +1,7 @@
 //! What the edge adds to a refresh: the same server, the same sessions, once over bare gRPC and once over HTTP with a
 //! cookie, in pairs: `cargo bench --bench edge`. The generator is a process of its own. Read the ratio, not the figures.
 
-#![expect(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, reason = "a benchmark")]
+#![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 
 use std::io::{BufRead, BufReader};
@@ -31,7 +31,8 @@ impl Server {
         for name in ["SYMBOLON_GRPC_LISTEN", "SYMBOLON_OPS_LISTEN", "SYMBOLON_EDGE_LISTEN"] {
             command.env(name, "localhost:0");
         }
-        let mut child = command.arg("dev").current_dir(dir).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child =
+            command.arg("dev").current_dir(dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let (mut grpc, mut edge) = (String::new(), String::new());
         for line in BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap) {
             let after = |label: &str| Some(line.split_once(label)?.1.split([',', '/']).next()?.to_owned());
@@ -145,7 +146,7 @@ async fn cookies(edge: &str, tokens: &mut [String], end: Instant) -> u32 {
                 }
             };
             let set = text.split_once(&format!("set-cookie: {name}=")).unwrap_or_else(|| panic!("{text}")).1;
-            *token = set.split(';').next().unwrap().to_owned();
+            set.split(';').next().unwrap().clone_into(token);
             count += 1;
         }
     }

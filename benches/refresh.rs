@@ -100,6 +100,7 @@ async fn run(url: &str, batching: &str, in_flight: usize, postgres: Option<&Post
         .args(["serve", url, batching])
         .env("SYMBOLON_GRPC_LISTEN", "127.0.0.1:0")
         .env("SYMBOLON_OPS_LISTEN", "127.0.0.1:0")
+        .env("SYMBOLON_EDGE_LISTEN", "127.0.0.1:0")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()

@@ -20,8 +20,7 @@ pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
 
     let mut listeners = Listeners::bind(&config, this_machine()).await?;
     config.edge_bound_to(listeners.edge_port()?);
-    edge::check_reach(&config, &listeners.edge)?;
-    edge::settings(&config, Profile::Dev)?;
+    edge::check(&config, Profile::Dev, &listeners.edge)?;
     data_dir::make(&config.data_dir)?;
     let url = data_dir::database(&config)?;
     let (keys, keys_are) = match &config.master_keys {

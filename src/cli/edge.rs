@@ -85,8 +85,24 @@ fn verifier(config: &Config, profile: Profile) -> Result<Option<CredentialVerifi
     Ok(channel.map(|channel| CredentialVerifier::new(channel, token)))
 }
 
+/// Says before anything is started what would keep the edge of `dev` or `serve` from working.
+pub(super) fn check(config: &Config, profile: Profile, listeners: &[TcpListener]) -> Result<(), Failure> {
+    if listeners.is_empty() {
+        return Ok(());
+    }
+    if !config.edge.issuer.urls.is_empty() {
+        tracing::warn!(
+            "SYMBOLON_EDGE_ISSUER_URL is for `symbolon edge`: here the edge asks the service of this process"
+        );
+    }
+    check_reach(config, listeners)?;
+    settings(config, profile)?;
+    verifier(config, profile)?;
+    Ok(())
+}
+
 /// Refuses to be reached from elsewhere by http: what a browser sends would be readable on the way.
-pub(super) fn check_reach(config: &Config, listeners: &[TcpListener]) -> Result<(), Failure> {
+fn check_reach(config: &Config, listeners: &[TcpListener]) -> Result<(), Failure> {
     let https = config.edge.public_url.as_deref().and_then(PublicUrl::parse).is_some_and(|url| url.https);
     for listener in listeners {
         if !https && !listener.local_addr()?.ip().to_canonical().is_loopback() {

@@ -43,16 +43,13 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
             tracing::warn!("--insecure on {}: {danger}. Set {settings}", config.grpc.listen);
         }
     }
-    edge::check_reach(&config, &listeners.edge)?;
-    if config.edge.listen.is_some() {
-        edge::settings(&config, Profile::Serve)?;
-        if !config.declared.callers.contains_key(EDGE) {
-            return Err(format!(
-                "SYMBOLON_EDGE_LISTEN is set, and the edge in this process is the caller `{EDGE}`, which is not declared: \
-                 add [callers.{EDGE}] to SYMBOLON_CALLERS_FILE, with permissions and clients and without a credential"
-            )
-            .into());
-        }
+    edge::check(&config, Profile::Serve, &listeners.edge)?;
+    if config.edge.listen.is_some() && !config.declared.callers.contains_key(EDGE) {
+        return Err(format!(
+            "SYMBOLON_EDGE_LISTEN is set, and the edge in this process is the caller `{EDGE}`, which is not declared: add \
+             [callers.{EDGE}] to SYMBOLON_CALLERS_FILE, with permissions and clients and without a credential"
+        )
+        .into());
     }
     let store = Store::open(&data_dir::database(&config)?, Missing::Refuse).await?;
     store.check_schema().await?;

@@ -136,9 +136,7 @@ impl Kind {
             | Self::Hashes
             | Self::Origins
             | Self::Cidrs
-            | Self::HttpUrls => {
-                self.list(split(text).map(str::to_owned).collect())
-            }
+            | Self::HttpUrls => self.list(split(text).map(str::to_owned).collect()),
             Self::Ids => split(text).map(|item| id(item.parse().ok()?)).collect::<Option<_>>().map(Value::Ids),
             Self::Flag => match text {
                 "true" | "on" => Some(Value::Flag(true)),

@@ -144,7 +144,7 @@ impl Edge {
     }
 }
 
-/// The routes, and `more` beside them: a page that only `dev` has.
+/// The routes, and `more` beside them, which has no fallback of its own: a page that only `dev` has.
 pub fn routes(edge: Arc<Edge>, more: Router) -> Router {
     let at = |path: &str| format!("{}{path}", edge.base_path.trim_end_matches('/'));
     let changing = Router::new()

@@ -19,7 +19,8 @@ pub fn in_process(
     service: Arc<Service>,
     caller: &'static str,
     methods: Methods,
-) -> impl TowerService<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync {
+) -> impl TowerService<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send> + Clone + Send + Sync
+{
     let gate = Gate::new(Arc::clone(&service), methods);
     gate.layer(AuthServiceServer::new(Auth(service))).map_request(move |mut request: Request<Body>| {
         request.extensions_mut().insert(InProcess(caller));

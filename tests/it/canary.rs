@@ -15,7 +15,7 @@ use symbolon::store::{Missing, Store, Url};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Status};
 
-use crate::support::{Dice, Process, Secret, assert_silent, files, hash, redeem, sign_in};
+use crate::support::{Ask, Browser, Dice, Process, Secret, assert_silent, files, hash, redeem, sign_in};
 
 const ISSUER: &str = "http://localhost:8080";
 
@@ -128,6 +128,40 @@ async fn handle(server: &Process) -> Handled {
     handled
 }
 
+/// A browser at the edge: good and bad credentials, cookies and tokens, each also where it does not belong.
+async fn browse(server: &Process, handled: &mut Handled) {
+    const PASSWORD: &str = "a-password-nobody-shall-see";
+    handled.secrets.push(Secret::new("a password", PASSWORD));
+    let mut browser = Browser::default();
+    let first = browser.ask(&server.edge, &Ask::login("alice", "alice")).await;
+    let stolen = browser.token().to_owned();
+    handled.secrets.extend(Secret::refresh_token("the first cookie", &stolen));
+    handled.secrets.extend(Secret::access_token("the first page's token", &first.access_token()));
+    let next = browser.ask(&server.edge, &Ask::refresh().bearer(&first.access_token())).await;
+    handled.secrets.extend(Secret::refresh_token("the next cookie", browser.token()));
+    handled.secrets.extend(Secret::access_token("the next page's token", &next.access_token()));
+    let cookie = browser.cookie().unwrap().to_owned();
+    let asks = [
+        Ask::login("alice", PASSWORD),
+        Ask::login(PASSWORD, PASSWORD),
+        Ask::page("POST", "/auth/login").json(&serde_json::json!([PASSWORD])),
+        Ask::login("alice", PASSWORD).header("cookie", format!("{cookie}; {cookie}")),
+        Ask::refresh().header("cookie", format!("{cookie}x")),
+        Ask::refresh().header("cookie", &cookie).without("x-symbolon-csrf"),
+        Ask::refresh().header("cookie", &cookie).header("x-padding", "x".repeat(20_000)),
+        Ask::get("/auth/sessions").bearer(&stolen),
+        Ask::get("/auth/check").bearer(&(first.access_token() + "x")),
+        Ask::get(&format!("/auth/check?audience={stolen}")).bearer(&first.access_token()),
+        Ask::page("DELETE", &format!("/auth/sessions/{stolen}")).bearer(&first.access_token()),
+        Ask::page("POST", &format!("/auth/{stolen}")),
+    ];
+    for ask in asks {
+        let answer = ask.of(&server.edge).await;
+        handled.refusals.push(format!("{answer:?}"));
+    }
+    assert_eq!(browser.ask(&server.edge, &Ask::page("POST", "/auth/logout")).await.status, 204);
+}
+
 /// The secrets that are there before anybody calls.
 async fn kept(data: &std::path::Path) -> Vec<Secret> {
     let text = std::fs::read_to_string(data.join("master-keys")).unwrap();
@@ -160,6 +194,7 @@ async fn no_secret_stands_in_logs_errors_figures_or_database_files() {
     let env = [callers, ("SYMBOLON_LOG", "trace"), ("SYMBOLON_SESSION_LEEWAY", "2s"), ("SYMBOLON_SESSION_BURST", "1s")];
     let server = Process::dev(dir.path(), &env).await;
     let mut handled = handle(&server).await;
+    browse(&server, &mut handled).await;
     let figures = server.get("/metrics").await;
     let beside = files(&data);
     let (_, said) = server.terminate().await;
