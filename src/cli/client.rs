@@ -110,6 +110,9 @@ impl Server {
             (None, Some(cause)) if self.cert_file.is_some() => {
                 format!(" ({}): perhaps the server does not believe the certificate in --cert-file", root(cause))
             }
+            (None, Some(cause)) if self.url.starts_with("http:") => {
+                format!(" ({}): perhaps the server wants TLS, --server https://…", root(cause))
+            }
             (None, Some(cause)) => format!(" ({})", root(cause)),
             (None, None) => String::new(),
         };
