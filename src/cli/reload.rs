@@ -55,6 +55,11 @@ impl Watched {
         Self { what, files, seen }
     }
 
+    /// Has them used at the first look, whatever they hold.
+    pub(super) fn outdate(&mut self) {
+        self.seen.clear();
+    }
+
     /// Calls `apply`, on a thread that may wait for a disk, when a file has changed, until `stop`. If it cannot use what
     /// is there, the old state holds, and is told and counted as such once; it is asked again until it can: the reason
     /// may be one that no content shows, like a mode.
@@ -157,6 +162,17 @@ mod tests {
         write("two");
         assert_eq!((follower.look(), follower.look()), (Seen::Applied, Seen::Nothing));
         assert_eq!(*used.borrow(), ["two", "two"]);
+    }
+
+    #[test]
+    fn what_was_out_of_date_from_the_beginning_is_used_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        fs::write(&path, "one").expect("written");
+        let mut follower = follower(&path, || Ok(()));
+        assert_eq!(follower.look(), Seen::Nothing);
+        follower.watched.outdate();
+        assert_eq!((follower.look(), follower.look()), (Seen::Applied, Seen::Nothing));
     }
 
     #[test]
