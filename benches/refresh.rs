@@ -46,8 +46,13 @@ async fn serve(url: &str, batching: &str) {
     let keys = MasterKeys::parse(MASTER_KEY).unwrap();
     let mut service = assemble(&config, store.clone(), &keys, Profile::Dev, world.clone()).await.unwrap();
     if batching == "one by one" {
-        service.rotations =
-            Rotations::start(store, Arc::clone(&world.clock), Arc::clone(&service.clients), Batching::NONE);
+        service.rotations = Rotations::start(
+            store,
+            Arc::clone(&world.clock),
+            Arc::clone(&service.clients),
+            Arc::clone(&service.limits),
+            Batching::NONE,
+        );
     }
     println!("{}", listeners.grpc_port().unwrap());
     let metrics = PrometheusBuilder::new().build_recorder().handle();

@@ -82,7 +82,7 @@ pub struct Config {
 }
 
 /// What the clients and the callers file declare.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Declared {
     /// Who signs in and for how long, by name. Never empty.
     pub clients: Clients,

@@ -45,9 +45,15 @@ pub async fn assemble(
     let ring = keyring::load(&store, master_keys, issuer, clock.as_ref(), entropy.as_ref()).await?;
     let clients = Arc::new(ArcSwap::from_pointee(clients(&config.declared)));
     let callers = Arc::new(ArcSwap::from_pointee(callers(&config.declared, profile, &config.edge)));
-    let rotations = Rotations::start(store.clone(), Arc::clone(&clock), Arc::clone(&clients), Batching::DEFAULT);
     let rates = Rates { rotations: config.limits.rotations, issues: config.limits.issues };
-    let limits = Limits::new(rates, Arc::clone(&clock));
+    let limits = Arc::new(Limits::new(rates, Arc::clone(&clock)));
+    let rotations = Rotations::start(
+        store.clone(),
+        Arc::clone(&clock),
+        Arc::clone(&clients),
+        Arc::clone(&limits),
+        Batching::DEFAULT,
+    );
     Ok(Service {
         store,
         clock,

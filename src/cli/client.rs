@@ -65,6 +65,10 @@ impl Server {
             }
             Some("http") => {
                 let files = [("--ca-file", &self.ca_file), ("--cert-file", &self.cert_file)];
+                if self.token_file.is_some() && !is_this_machine(endpoint.uri().host().unwrap_or_default()) {
+                    let told = "the secret would be readable on the way; use https://";
+                    Err(format!("--token-file needs --server https://…: by {} {told}", self.url))?;
+                }
                 match files.iter().find(|(_, file)| file.is_some()) {
                     Some((flag, _)) => Err(format!("{flag} needs --server https://…: {} is in plaintext", self.url))?,
                     None => Ok(endpoint),
@@ -110,6 +114,9 @@ impl Server {
             (None, Some(cause)) if self.cert_file.is_some() => {
                 format!(" ({}): perhaps the server does not believe the certificate in --cert-file", root(cause))
             }
+            (None, Some(cause)) if self.url.starts_with("http:") => {
+                format!(" ({}): perhaps the server wants TLS, --server https://…", root(cause))
+            }
             (None, Some(cause)) => format!(" ({})", root(cause)),
             (None, None) => String::new(),
         };
@@ -126,6 +133,11 @@ impl Interceptor for Bearer {
         }
         Ok(request)
     }
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// The header with the secret in a file. Nothing of it is shown.

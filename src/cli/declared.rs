@@ -19,12 +19,17 @@ pub struct Followed {
 }
 
 impl Followed {
-    /// To be made right after the configuration was read, so that no change falls in between.
+    /// The files this configuration was read from.
     #[must_use]
     pub fn new(config: &Config, profile: Profile) -> Self {
         let declarations = config.declarations.clone();
         let files = declarations.clients_file.iter().chain(&declarations.callers_file).cloned().collect();
-        Self { declarations, edge: config.edge.clone(), profile, watched: Watched::now("declarations", files) }
+        let mut watched = Watched::now("declarations", files);
+        // They may have changed since.
+        if declarations.read().is_ok_and(|(declared, _)| declared != config.declared) {
+            watched.outdate();
+        }
+        Self { declarations, edge: config.edge.clone(), profile, watched }
     }
 
     /// Has the service obey what the files say, until `stop`. What is wrong in either leaves both as they were, since one
@@ -61,10 +66,7 @@ pub(super) fn callers(declared: &Declared, profile: Profile, edge: &config::Edge
         callers.declare(caller_of_the_edge(edge), &[], &[]);
     }
     for (name, declared) in &declared.callers {
-        // A host's name is one in any case of letters; a URI is compared as it stands.
-        let san = |name: &String| if name.contains("://") { name.clone() } else { name.to_ascii_lowercase() };
-        let names: Vec<_> = declared.san.iter().map(san).collect();
-        callers.declare(caller(name, declared), &declared.token_sha256, &names);
+        callers.declare(caller(name, declared), &declared.token_sha256, &declared.san);
     }
     callers
 }

@@ -47,7 +47,8 @@ pub(super) fn settings(config: &Config, profile: Profile) -> Result<edge::Config
     let url = told.public_url.as_deref().unwrap_or_default();
     let own = PublicUrl::parse(url).ok_or_else(|| format!("SYMBOLON_EDGE_PUBLIC_URL is {url}, which is no URL"))?;
     let cookie = Shape::new(told.cookie_name.as_deref(), &told.cookie_path, own.https, own.port)?;
-    let hsts = told.hsts.unwrap_or(own.https);
+    // A browser that was told once would come to every other server on `localhost` by https.
+    let hsts = told.hsts.unwrap_or(own.https && profile != Profile::Dev);
     if hsts && !own.https {
         return Err("SYMBOLON_EDGE_HSTS is on, and the edge's public URL is http".into());
     }

@@ -45,6 +45,8 @@ enum Seen {
     Refused(String),
 }
 
+/// How long a file has to stay as it is to be taken.
+const SETTLED: Duration = Duration::from_millis(200);
 const EVERY: Duration = Duration::from_secs(2);
 
 impl Watched {
@@ -53,6 +55,11 @@ impl Watched {
     pub(super) fn now(what: &'static str, files: Vec<PathBuf>) -> Self {
         let seen = contents(&files);
         Self { what, files, seen }
+    }
+
+    /// Has them used at the first look, whatever they hold.
+    pub(super) fn outdate(&mut self) {
+        self.seen.clear();
     }
 
     /// Calls `apply`, on a thread that may wait for a disk, when a file has changed, until `stop`. If it cannot use what
@@ -81,6 +88,13 @@ impl<A: FnMut() -> Result<(), String>> Follower<A> {
     fn look(&mut self) -> Seen {
         let now = contents(&self.watched.files);
         let changed = now != self.watched.seen;
+        if changed {
+            // A file that is being written is short, or empty, for a moment: what does not stay is looked at later.
+            std::thread::sleep(SETTLED);
+            if contents(&self.watched.files) != now {
+                return Seen::Nothing;
+            }
+        }
         if !changed && self.state == State::Good {
             return Seen::Nothing;
         }
@@ -157,6 +171,17 @@ mod tests {
         write("two");
         assert_eq!((follower.look(), follower.look()), (Seen::Applied, Seen::Nothing));
         assert_eq!(*used.borrow(), ["two", "two"]);
+    }
+
+    #[test]
+    fn what_was_out_of_date_from_the_beginning_is_used_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("file");
+        fs::write(&path, "one").expect("written");
+        let mut follower = follower(&path, || Ok(()));
+        assert_eq!(follower.look(), Seen::Nothing);
+        follower.watched.outdate();
+        assert_eq!((follower.look(), follower.look()), (Seen::Applied, Seen::Nothing));
     }
 
     #[test]

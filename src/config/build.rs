@@ -58,6 +58,12 @@ pub(super) fn load(
     }
 
     warnings.extend(unwise);
+    if tls.as_ref().is_none_or(|tls| tls.client_ca_file.is_none()) {
+        let unseen = declared.callers.iter().filter(|(_, caller)| caller.has_only_a_certificate());
+        warnings.extend(unseen.map(|(name, _)| {
+            format!("callers.{name}.san: without grpc.tls_client_ca_file no certificate is asked for")
+        }));
+    }
     let printed = print::printed(profile, &settings);
     Ok(Loaded { config: build(&settings, declarations, declared, tls), warnings, printed })
 }

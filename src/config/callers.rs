@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
+
 use super::clients::Clients;
 use super::declared::{self, Entry, Keys};
 use super::fault::{Fault, Faults};
 use super::settings::{ACCESS_TOKEN_TTL, SESSION_TTL};
-use super::source::locate;
 use super::suggest::{hint, nearest};
 use super::value::Kind;
 
@@ -21,7 +22,7 @@ pub type Callers = BTreeMap<String, Caller>;
 pub struct Caller {
     /// SHA-256 of its bearer secrets; two while one is changed.
     pub token_sha256: Vec<[u8; 32]>,
-    /// URI or DNS names in its certificate.
+    /// URI or DNS names in its certificate, as [`certificate_name`] spells them.
     pub san: Vec<String>,
     /// Of [`PERMISSIONS`].
     pub permissions: Vec<String>,
@@ -52,6 +53,9 @@ const ABOUT_CLIENTS: [&str; 5] = ["issue", "refresh", "revoke", "list", "update"
 /// what an edge needs.
 pub const EDGE: &str = "edge";
 
+/// What a peer without a credential is called in `dev`, in audit events too.
+const LOCAL: &str = "local";
+
 const KEYS: Keys = &[
     ("token_sha256", Kind::Hashes),
     ("san", Kind::Names),
@@ -70,24 +74,24 @@ const KEYS: Keys = &[
 /// Reads a callers file: the callers, and a sentence for whatever is allowed but probably not meant. `clients` is `None`
 /// if it is not known which are declared.
 pub(super) fn read(text: &str, path: &Path, clients: Option<&Clients>) -> Result<(Callers, Vec<String>), Faults> {
-    let callers = declared::read(text, path, "callers", KEYS, caller)?;
-    let mut faults = Vec::new();
-    for (name, caller) in &callers {
-        faults.extend(clients.and_then(|clients| unknown_clients(name, caller, clients, path)));
+    let callers = declared::read(text, path, "callers", KEYS, caller, |callers| {
+        let mut faults = shared_credentials(callers, path);
+        for (name, caller) in callers {
+            faults.extend(clients.into_iter().flat_map(|clients| unknown_clients(name, caller, clients, path)));
+        }
+        faults
+    })?;
+    let mut warnings: Vec<_> = callers.iter().flat_map(|(name, caller)| caller.warnings(name)).collect();
+    if callers.is_empty() {
+        warnings.push(format!("callers: {} declares nobody", path.display()));
     }
-    faults.extend(shared_credentials(&callers, path));
-    if !faults.is_empty() {
-        locate(&mut faults, text, path);
-        return Err(Faults(faults));
-    }
-    let warnings = callers.iter().flat_map(|(name, caller)| caller.warnings(name)).collect();
     Ok((callers, warnings))
 }
 
 fn caller(entry: &mut Entry<'_>) -> Caller {
     let caller = Caller {
         token_sha256: entry.get("token_sha256").unwrap_or_default(),
-        san: entry.get("san").unwrap_or_default(),
+        san: entry.get("san").map(certificate_names).unwrap_or_default(),
         permissions: entry.get("permissions").unwrap_or_default(),
         clients: entry.get("clients").unwrap_or_default(),
         audience: entry.get("audience"),
@@ -100,8 +104,15 @@ fn caller(entry: &mut Entry<'_>) -> Caller {
         dry_run: entry.get("dry_run").unwrap_or_default(),
     };
     let is_edge = entry.path() == format!("callers.{EDGE}");
-    if !entry.says("token_sha256") && !entry.says("san") && !is_edge {
+    let has = |key| entry.says(key) && !entry.is_empty_list(key);
+    if !has("token_sha256") && !has("san") && !is_edge {
         entry.fault("token_sha256", "missing: without it or `san` nobody can prove to be this caller");
+    }
+    if caller.token_sha256.contains(&Sha256::digest([]).into()) {
+        entry.fault("token_sha256", "one is the hash of nothing, which everybody knows: hash the secret itself");
+    }
+    if entry.path() == format!("callers.{LOCAL}") {
+        entry.fault_of_all("is what `symbolon dev` calls a peer without a credential: choose another name");
     }
     if caller.token_sha256.len() > 2 {
         entry.fault("token_sha256", "expected at most two: the second is for the time in which a secret is changed");
@@ -115,13 +126,25 @@ fn caller(entry: &mut Entry<'_>) -> Caller {
     caller
 }
 
-fn unknown_clients(name: &str, caller: &Caller, clients: &Clients, path: &Path) -> Option<Fault> {
+fn certificate_names(names: Vec<String>) -> Vec<String> {
+    names.into_iter().map(|name| certificate_name(&name)).collect()
+}
+
+/// A name in a certificate as it is compared: a host's is one in any case of letters, a URI stands as it is.
+fn certificate_name(name: &str) -> String {
+    let is_uri = name.contains(':');
+    if is_uri { name.to_owned() } else { name.to_ascii_lowercase() }
+}
+
+fn unknown_clients(name: &str, caller: &Caller, clients: &Clients, path: &Path) -> Vec<Fault> {
     let known = || clients.keys().map(String::as_str);
-    let unknown: Vec<_> = caller.clients.iter().filter(|client| !clients.contains_key(*client)).collect();
-    let first = unknown.first()?;
-    let near = nearest(first, known())
-        .map_or_else(|| format!("; declared are {}", known().collect::<Vec<_>>().join(", ")), |near| hint(Some(near)));
-    Some(Fault::in_file(format!("callers.{name}.clients"), path, format!("no client `{first}` is declared{near}")))
+    let declared = || format!("; declared are {}", known().collect::<Vec<_>>().join(", "));
+    let unknown = caller.clients.iter().filter(|client| !clients.contains_key(*client));
+    let fault = |client: &String| {
+        let near = nearest(client, known()).map_or_else(declared, |near| hint(Some(near)));
+        Fault::in_file(format!("callers.{name}.clients"), path, format!("no client `{client}` is declared{near}"))
+    };
+    unknown.map(fault).collect()
 }
 
 /// A credential must say which caller it is.
@@ -132,7 +155,11 @@ fn shared_credentials(callers: &Callers, path: &Path) -> Vec<Fault> {
     for (name, caller) in callers {
         let mut shared = |key: &str, owner: Option<&String>| {
             if let Some(owner) = owner {
-                let message = format!("shares a credential with `callers.{owner}`: each caller needs its own");
+                let message = if owner == name {
+                    "has the same one twice".to_owned()
+                } else {
+                    format!("shares a credential with `callers.{owner}`: each caller needs its own")
+                };
                 faults.push(Fault::in_file(format!("callers.{name}.{key}"), path, message));
             }
         };
@@ -147,6 +174,11 @@ fn shared_credentials(callers: &Callers, path: &Path) -> Vec<Fault> {
 }
 
 impl Caller {
+    /// Whether nothing but a certificate proves who it is.
+    pub(super) fn has_only_a_certificate(&self) -> bool {
+        self.token_sha256.is_empty() && !self.san.is_empty()
+    }
+
     fn warnings(&self, name: &str) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.dry_run {
@@ -156,6 +188,9 @@ impl Caller {
             && let Some(of_no_use) = self.permissions.iter().find(|it| ABOUT_CLIENTS.contains(&it.as_str()))
         {
             warnings.push(format!("callers.{name}.clients: without any, `{of_no_use}` permits nothing"));
+        }
+        if self.clients.is_empty() && self.audience.is_none() && self.permissions.iter().any(|it| it == "introspect") {
+            warnings.push(format!("callers.{name}.audience: without it or `clients`, `introspect` permits nothing"));
         }
         warnings
     }

@@ -28,7 +28,7 @@ const KEYS: Keys = &[
 
 /// Reads a clients file.
 pub(super) fn read(text: &str, path: &Path, defaults: &ClientDefaults) -> Result<Clients, Faults> {
-    let clients = declared::read(text, path, "clients", KEYS, |entry| client(entry, defaults))?;
+    let clients = declared::read(text, path, "clients", KEYS, |entry| client(entry, defaults), |_| Vec::new())?;
     if clients.is_empty() {
         let nobody = "no client is declared: nobody could sign in";
         return Err(Faults(vec![Fault::in_file("clients", path, nobody)]));

@@ -26,13 +26,15 @@ pub(super) struct Entry<'a> {
     faults: &'a mut Vec<Fault>,
 }
 
-/// Reads every entry of the one section the file has, by its name. `read` is asked for each that is a section.
+/// Reads every entry of the one section the file has, by its name. `read` is asked for each that is a section, and then
+/// `across` for what is wrong with all of them together; what an entry has in a wrong form is left out there.
 pub(super) fn read<T>(
     text: &str,
     file: &Path,
     section: &str,
     keys: Keys,
     mut read: impl FnMut(&mut Entry<'_>) -> T,
+    across: impl FnOnce(&BTreeMap<String, T>) -> Vec<Fault>,
 ) -> Result<BTreeMap<String, T>, Faults> {
     let table = parse_toml(text, file).map_err(|fault| Faults(vec![fault]))?;
     let mut faults = Vec::new();
@@ -66,6 +68,7 @@ pub(super) fn read<T>(
             }
         }
     }
+    faults.extend(across(&entries));
     if faults.is_empty() {
         return Ok(entries);
     }
@@ -83,6 +86,11 @@ impl Entry<'_> {
     /// What is wrong with one of its keys.
     pub(super) fn fault(&mut self, key: &str, message: &str) {
         self.faults.push(Fault::in_file(format!("{}.{key}", self.path), self.file, message));
+    }
+
+    /// What is wrong with the entry as a whole.
+    pub(super) fn fault_of_all(&mut self, message: &str) {
+        self.faults.push(Fault::in_file(self.path.clone(), self.file, message));
     }
 
     fn refuse_strangers(&mut self) {

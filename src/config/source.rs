@@ -170,11 +170,13 @@ pub(super) fn locate(faults: &mut [Fault], text: &str, path: &Path) {
 
 /// Where the key at a dotted path begins; a quoted key may hold dots itself.
 fn place(table: &DeTable<'_>, path: &str) -> Option<usize> {
-    let mut all = table.iter().map(|(key, value)| (key.get_ref().as_ref(), key.span().start, value.get_ref()));
-    let (at, rest, value) = all.find_map(|(key, at, value)| {
+    let all = table.iter().map(|(key, value)| (key.get_ref().as_ref(), key.span().start, value.get_ref()));
+    let begin = all.filter_map(|(key, at, value)| {
         let rest = path.strip_prefix(key)?;
         (rest.is_empty() || rest.starts_with('.')).then_some((at, rest, value))
-    })?;
+    });
+    // Of `a` and `"a.b"`, the one that says more of it.
+    let (at, rest, value) = begin.min_by_key(|(_, rest, _)| rest.len())?;
     let inner = value.as_table().and_then(|table| place(table, rest.strip_prefix('.')?));
     Some(inner.unwrap_or(at))
 }

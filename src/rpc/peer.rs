@@ -30,6 +30,7 @@ impl Peer {
 
 fn names(certificate: &CertificateDer<'_>) -> Arc<[String]> {
     let Ok(certificate) = EndEntityCert::try_from(certificate) else { return Arc::default() };
-    let uris = certificate.valid_uri_names().map(str::to_owned);
+    // What has no scheme is no URI, and must not pass for the name of a host.
+    let uris = certificate.valid_uri_names().filter(|name| name.contains(':')).map(str::to_owned);
     uris.chain(certificate.valid_dns_names().map(str::to_ascii_lowercase)).collect()
 }

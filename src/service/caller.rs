@@ -140,12 +140,15 @@ impl Caller {
         }
     }
 
-    /// The client it means when it names none: the only one it has a right to.
+    /// The client it means when it names none: the only one it has a right to, or in a dry run the only one there is.
     #[must_use]
     pub fn only_client<'a>(&self, clients: &'a Clients) -> Option<(&'a str, &'a Client)> {
-        let mut usable = clients.iter().filter(|(client_id, _)| self.may_use(client_id));
-        let only = usable.next()?;
-        usable.next().is_none().then_some(only)
+        let only = |any: bool| {
+            let mut usable = clients.iter().filter(|(client_id, _)| any || self.may_use(client_id));
+            let only = usable.next()?;
+            usable.next().is_none().then_some(only)
+        };
+        only(false).or_else(|| self.dry_run.then(|| only(true)).flatten())
     }
 
     /// The first field of a wish that is beyond what it may ask for.
@@ -236,17 +239,5 @@ impl Callers {
     #[must_use]
     pub fn local(&self) -> Option<Arc<Caller>> {
         self.local.clone()
-    }
-
-    /// How many are declared.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.by_name.len()
-    }
-
-    /// Whether nobody is declared.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.by_name.is_empty()
     }
 }

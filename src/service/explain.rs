@@ -19,7 +19,7 @@ const SHOWN: usize = 16;
 impl Service {
     /// Explains one session, ended ones too until they are swept.
     pub async fn explain(&self, caller: &Caller, id: SessionId, now: Timestamp) -> Result<Explanation, Error> {
-        let session = self.get(caller, id).await?;
+        let session = self.session_for(caller, "ExplainSession", id).await?;
         Ok(Explanation { summary: summary(&session, now), decisions: decisions(&session), session })
     }
 }

@@ -43,7 +43,7 @@ pub struct Service {
     /// Declared in a file, and anew whenever it changes: a call sees what holds when it asks.
     pub clients: Arc<ArcSwap<Clients>>,
     pub callers: Arc<ArcSwap<Callers>>,
-    pub limits: Limits,
+    pub limits: Arc<Limits>,
     pub ring: Ring,
     pub access_tokens: AccessTokens,
     pub refresh_tokens: RefreshTokens,

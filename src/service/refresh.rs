@@ -46,7 +46,6 @@ impl Service {
         if refresh.is_plain() && !caller.dry_run && !limited {
             match self.rotations.rotate(token, refresh.device.clone(), Arc::clone(caller)).await {
                 Outcome::Rotated { session, at } => {
-                    self.limits.rotated(session.id);
                     self.audit.rotated();
                     self.grant(session, &[], &[], at)
                 }

@@ -64,7 +64,15 @@ impl Service {
         let clients = caller.clients();
         let selection = Selection { subject, clients: clients.as_deref(), client_id };
         let revocation = Revocation { at: now, reason, by: caller.name.clone() };
-        let count = self.store.end_all(selection, except, &revocation).await?;
+        let mut count = self.store.end_all(selection, except, &revocation).await?;
+        if caller.dry_run && clients.is_some() {
+            // A sign-out that ended nothing would be a refusal.
+            let more = self.store.end_all(Selection { clients: None, ..selection }, except, &revocation).await?;
+            if more > 0 {
+                self.lets_through(caller, "RevokeSubjectSessions", "client_id", None);
+            }
+            count += more;
+        }
         if count > 0 {
             self.audit.subject_revoked(&caller.name, subject, count, reason.name());
         }

@@ -10,7 +10,7 @@ use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
 
 use crate::clock::Clock;
-use crate::service::{Caller, Clients};
+use crate::service::{Caller, Clients, Limits};
 use crate::session::{Device, Session, SessionId};
 use crate::store::{Right, Store, Turn};
 use crate::time::Timestamp;
@@ -63,10 +63,16 @@ struct Waiting {
 impl Rotations {
     /// Begins to work.
     #[must_use]
-    pub fn start(store: Store, clock: Arc<dyn Clock>, clients: Arc<ArcSwap<Clients>>, batching: Batching) -> Self {
+    pub fn start(
+        store: Store,
+        clock: Arc<dyn Clock>,
+        clients: Arc<ArcSwap<Clients>>,
+        limits: Arc<Limits>,
+        batching: Batching,
+    ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
         let worker =
-            Worker { store, clock, clients, largest: batching.largest, waiting: Arc::new(Mutex::new(waiting)) };
+            Worker { store, clock, clients, limits, largest: batching.largest, waiting: Arc::new(Mutex::new(waiting)) };
         let mut workers = JoinSet::new();
         for _ in 0..batching.in_flight {
             workers.spawn(worker.clone().run());
@@ -96,6 +102,7 @@ struct Worker {
     store: Store,
     clock: Arc<dyn Clock>,
     clients: Arc<ArcSwap<Clients>>,
+    limits: Arc<Limits>,
     largest: usize,
     waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>,
 }
@@ -117,7 +124,11 @@ impl Worker {
         let now = self.clock.now();
         let clients = self.clients.load_full();
         match self.store.rotate(&batch.turns, now, &batch.rights(&clients)).await {
-            Ok(rotated) => batch.answer(rotated, now, &clients),
+            Ok(rotated) => {
+                // Here, so that whoever gives up before the answer is counted, too.
+                rotated.iter().for_each(|session| self.limits.rotated(session.id));
+                batch.answer(rotated, now, &clients);
+            }
             Err(error) => {
                 tracing::warn!(%error, members = batch.turns.len(), "a batch of rotations is in doubt");
                 batch.doubt(now);

@@ -49,8 +49,13 @@ impl Service {
 
     /// One session, ended ones too until they are swept.
     pub async fn get(&self, caller: &Caller, id: SessionId) -> Result<Session, Error> {
+        self.session_for(caller, "GetSession", id).await
+    }
+
+    /// A session, if the caller of `method` has a right to it; one it has none to is not there.
+    pub(super) async fn session_for(&self, caller: &Caller, method: &str, id: SessionId) -> Result<Session, Error> {
         let session = self.store.session(id).await?;
-        session.filter(|session| self.may_touch(caller, "GetSession", session)).ok_or(Error::SessionNotFound)
+        session.filter(|session| self.may_touch(caller, method, session)).ok_or(Error::SessionNotFound)
     }
 
     /// Changes what may be changed of a live session: access tokens minted or replayed from now on show it.
@@ -67,7 +72,7 @@ impl Service {
             return Err(self.denied(caller, "UpdateSession", "claims", None));
         }
         for _ in 0..ATTEMPTS {
-            let seen = self.get(caller, id).await?;
+            let seen = self.session_for(caller, "UpdateSession", id).await?;
             if seen.state(now) != State::Active {
                 return Err(Error::SessionNotFound);
             }

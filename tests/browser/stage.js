@@ -177,7 +177,7 @@ export class Stage {
       if (fault.kind === 'cut') return response.write(call.body.slice(0, 20), () => response.destroy())
       response.end(call.body)
     })
-    forwarded.on('error', () => response.destroy())
+    forwarded.on('error', (error) => (process.env.DEBUG && console.error(error), response.destroy()))
     forwarded.end(Buffer.concat(chunks))
   }
 

@@ -9,13 +9,15 @@ use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::{Value, json};
 use symbolon::audit::{Audit, TARGET};
 use symbolon::pb::auth::auth_service_client::AuthServiceClient;
-use symbolon::pb::auth::{Device, RevokeSubjectSessionsRequest, UpdateSessionRequest};
+use symbolon::pb::auth::{
+    Device, ExplainSessionRequest, GetSessionRequest, RevokeSubjectSessionsRequest, UpdateSessionRequest,
+};
 use symbolon::telemetry::audit_events;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tracing::subscriber::DefaultGuard;
 use tracing_subscriber::layer::SubscriberExt;
 
-use crate::support::{Other, Process, Server, redeem, sign_in};
+use crate::support::{ALL, Other, Process, Server, Settings, entry, redeem, sign_in};
 
 /// What is told on this thread while it lives; the server of a test runs on its thread.
 struct Told {
@@ -203,6 +205,36 @@ async fn a_refusal_by_policy_is_told_once_with_what_was_asked_for() {
     server.client().issue_tokens(foreign).await.unwrap_err();
     let denied = json!({ "event": "denied", "method": "IssueTokens", "field": "client_id", "caller": "local" });
     assert_eq!(told.event(), denied);
+}
+
+/// Whoever moves in reads from it what to write into the entry.
+#[tokio::test]
+async fn in_a_dry_run_what_would_be_refused_is_told_with_its_method() {
+    let told = Told::here();
+    let newcomer = entry("newcomer", &format!("{ALL}\ndry_run = true"));
+    let server = Server::with(Settings::default().callers(&newcomer)).await;
+    let (id, token) = from_a_browser(&server).await;
+    told.event();
+    let mut newcomer = server.as_caller("newcomer");
+    let would_be = |method: &str| {
+        let event = json!({ "event": "would_be_denied", "method": method, "field": "client_id" });
+        let mut event = about(&id, event);
+        event["caller"] = json!("newcomer");
+        event
+    };
+    newcomer.get_session(GetSessionRequest { session_id: id.clone() }).await.unwrap();
+    assert_eq!(told.event(), would_be("GetSession"));
+    newcomer.explain_session(ExplainSessionRequest { session_id: id.clone() }).await.unwrap();
+    assert_eq!(told.event(), would_be("ExplainSession"));
+    let update = UpdateSessionRequest { session_id: id.clone(), label: Some("desk".to_owned()), claims: None };
+    newcomer.update_session(update).await.unwrap();
+    assert_eq!(told.events()[0], would_be("UpdateSession"));
+    newcomer.refresh_tokens(redeem(&token)).await.unwrap();
+    assert_eq!(told.event(), would_be("RefreshTokens"));
+    newcomer.issue_tokens(sign_in("alice")).await.unwrap();
+    let would_be = json!({ "event": "would_be_denied", "caller": "newcomer", "method": "IssueTokens",
+        "field": "client_id" });
+    assert_eq!(told.events()[0], would_be);
 }
 
 #[tokio::test]

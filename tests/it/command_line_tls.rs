@@ -74,6 +74,8 @@ async fn a_command_reaches_a_service_in_tls_and_shows_a_certificate() {
         assert!(!succeeded, "{arguments:?}: {said}");
         assert_says(&said, parts);
     }
+    let said = complaint(dir.path(), &["--server", &url.replace("https", "http")]).await;
+    assert!(said.contains("perhaps the server wants TLS"), "{said}");
     // The server hangs up, and how much of the call was sent by then is a matter of luck.
     let foreign = ["--ca-file", "ca.pem", "--cert-file", "foreign.pem", "--key-file", "foreign.key"];
     let (succeeded, said) = run(&foreign).await;

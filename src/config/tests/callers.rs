@@ -90,6 +90,8 @@ session_ttl = '0s'
         "callers.nobody.token_sha256 (file callers.toml, line 5): missing: without it or `san`",
         "callers.three.session_ttl (file callers.toml, line 16): expected a duration",
         "callers.three.token_sha256 (file callers.toml, line 14): expected at most two",
+        "callers.three.token_sha256 (file callers.toml, line 14): shares a credential with `callers.bff`",
+        "callers.three.token_sha256 (file callers.toml, line 14): has the same one twice",
     ];
     assert_eq!(faults.len(), expected.len(), "{faults:#?}");
     for start in expected {
@@ -112,12 +114,13 @@ clients = ['webb']
 [callers.three]
 san = ['b.example', 'a.example']
 permissions = ['watch']
-clients = ['ios']
+clients = ['ios', 'webs']
 "
     );
     let faults = callers(&text).faults();
     let expected = [
         "callers.three.clients (file callers.toml, line 12): no client `ios` is declared; declared are web",
+        "callers.three.clients (file callers.toml, line 12): no client `webs` is declared, did you mean `web`?",
         "callers.two.clients (file callers.toml, line 8): no client `webb` is declared, did you mean `web`?",
         "callers.three.san (file callers.toml, line 10): shares a credential with `callers.one`",
         "callers.two.token_sha256 (file callers.toml, line 6): shares a credential with `callers.one`",
@@ -128,6 +131,63 @@ clients = ['ios']
     }
     // The edge within the process proves nothing to anybody.
     assert!(callers("[callers.edge]\npermissions = ['refresh']\nclients = ['web']").dev().warnings.is_empty());
+}
+
+/// The names of hosts are the same in any case of letters, so two callers cannot have one between them.
+#[test]
+fn a_host_in_other_letters_is_the_same_credential_and_a_uri_is_not() {
+    let two = |one: &str, other: &str| {
+        callers(&format!(
+            "[callers.one]\nsan = ['{one}']\npermissions = ['watch']\n\
+             [callers.two]\nsan = ['{other}']\npermissions = ['watch']"
+        ))
+    };
+    let fault = two("a.Example", "A.example").fault();
+    assert!(fault.starts_with("callers.two.san (file callers.toml, line 5): shares a credential"), "{fault}");
+    for (one, other) in [("spiffe://example.org/A", "spiffe://example.org/a"), ("urn:x:A", "urn:x:a")] {
+        let declared = two(one, other).dev().config.declared.callers;
+        assert_eq!((declared["one"].san[0].as_str(), declared["two"].san[0].as_str()), (one, other));
+    }
+}
+
+#[test]
+fn what_proves_nothing_is_no_credential() {
+    for empty in ["san = []", "token_sha256 = []"] {
+        let fault = callers(&format!("[callers.one]\n{empty}\npermissions = ['watch']")).fault();
+        assert!(fault.contains("missing: without it or `san` nobody can prove"), "{fault}");
+    }
+    // `sha256sum < /dev/null`
+    let of_nothing = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let fault = callers(&format!("[callers.one]\ntoken_sha256 = ['{of_nothing}']\npermissions = []")).fault();
+    assert!(fault.starts_with("callers.one.token_sha256 (file callers.toml, line 2): one is the hash of"), "{fault}");
+}
+
+#[test]
+fn whoever_introspects_nothing_is_told() {
+    let loaded = callers(&format!("[callers.one]\ntoken_sha256 = ['{HASH}']\npermissions = ['introspect']")).dev();
+    assert_eq!(loaded.warnings, ["callers.one.audience: without it or `clients`, `introspect` permits nothing"]);
+}
+
+#[test]
+fn a_caller_whose_certificate_nobody_asks_for_is_told() {
+    let text = "[callers.one]\nsan = ['x']\npermissions = ['watch']";
+    let told = "callers.one.san: without grpc.tls_client_ca_file no certificate is asked for";
+    assert_eq!(callers(text).dev().warnings, [told]);
+    let tls = callers(text).env("SYMBOLON_GRPC_TLS_CERT_FILE", "c").env("SYMBOLON_GRPC_TLS_KEY_FILE", "k");
+    assert_eq!(tls.dev().warnings, [told]);
+    assert_eq!(tls.env("SYMBOLON_GRPC_TLS_CLIENT_CA_FILE", "ca").dev().warnings, [""; 0]);
+}
+
+#[test]
+fn a_file_that_declares_nobody_is_told() {
+    assert_eq!(callers("").dev().warnings, ["callers: callers.toml declares nobody"]);
+}
+
+#[test]
+fn a_name_with_a_dot_has_its_own_line() {
+    let text = "[callers.a]\nsan = ['x']\npermissions = []\n[callers.'a.b']\nsan = ['y']\npermissions = ['fly']";
+    let fault = callers(text).fault();
+    assert!(fault.starts_with("callers.a.b.permissions (file callers.toml, line 6)"), "{fault}");
 }
 
 #[test]

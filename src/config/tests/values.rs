@@ -58,7 +58,9 @@ const NAMES: [(&str, &str); 51] = [
 
 fn everything(secret_form: &str) -> Written {
     let mut written = written().file("empty.toml", "").file("secret", "t");
-    written = written.file("clients.toml", "[clients.mobile]\naudience = ['api']").file("callers.toml", "");
+    written = written
+        .file("clients.toml", "[clients.mobile]\naudience = ['api']")
+        .file("callers.toml", "[callers.edge]\npermissions = []");
     let secrets = ["SYMBOLON_MASTER_KEYS", "SYMBOLON_EDGE_VERIFIER_TOKEN", "SYMBOLON_EDGE_ISSUER_TOKEN"];
     for (name, value) in NAMES {
         let secret = secrets.iter().find_map(|secret| name.strip_prefix(secret));

@@ -175,7 +175,9 @@ fn ports(said: &str) -> Option<[String; 3]> {
         Some(rest[..digits].to_owned())
     };
     if said.contains("describe symbolon.auth.v1.AuthService\n") {
-        let edge = after("edge         http://localhost:").unwrap_or_default();
+        let edge =
+            ["http", "https"].into_iter().find_map(|scheme| after(&format!("edge         {scheme}://localhost:")));
+        let edge = edge.unwrap_or_default();
         return Some([after("gRPC         localhost:")?, after("ops          http://localhost:")?, edge]);
     }
     let line = said.lines().find(|line| line.contains(" serving "))?;
