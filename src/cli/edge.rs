@@ -48,7 +48,7 @@ pub(super) fn settings(config: &Config, profile: Profile) -> Result<edge::Config
     let own = PublicUrl::parse(url).ok_or_else(|| format!("SYMBOLON_EDGE_PUBLIC_URL is {url}, which is no URL"))?;
     let cookie = Shape::new(told.cookie_name.as_deref(), &told.cookie_path, own.https, own.port)?;
     // A browser that was told once would come to every other server on `localhost` by https.
-    let hsts = told.hsts.unwrap_or(own.https && profile != Profile::Dev);
+    let hsts = told.hsts.unwrap_or(own.https && !own.is_localhost());
     if hsts && !own.https {
         return Err("SYMBOLON_EDGE_HSTS is on, and the edge's public URL is http".into());
     }

@@ -46,6 +46,12 @@ impl PublicUrl {
         })
     }
 
+    /// Whether it is a name that every machine has for itself.
+    #[must_use]
+    pub fn is_localhost(&self) -> bool {
+        self.host == "localhost"
+    }
+
     /// Without a slash at its end.
     #[must_use]
     pub fn url(&self) -> &str {

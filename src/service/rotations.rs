@@ -126,7 +126,9 @@ impl Worker {
         match self.store.rotate(&batch.turns, now, &batch.rights(&clients)).await {
             Ok(rotated) => {
                 // Here, so that whoever gives up before the answer is counted, too.
-                rotated.iter().for_each(|session| self.limits.rotated(session.id));
+                for session in &rotated {
+                    self.limits.rotated(session.id);
+                }
                 batch.answer(rotated, now, &clients);
             }
             Err(error) => {
