@@ -35,6 +35,8 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
     let throw_away = https.then(ThrowAway::make).transpose()?;
     if https {
         config.edge_by_https();
+        // Another issuer has another database.
+        config.data_dir.push("https");
     }
     edge::check(&config, Profile::Dev, &listeners.edge)?;
     data_dir::make(&config.data_dir)?;
