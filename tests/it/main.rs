@@ -48,6 +48,7 @@ mod limits;
 mod mangled;
 mod migrating;
 mod narrowing;
+mod nginx;
 mod proto;
 mod rate_limits;
 mod readme;
