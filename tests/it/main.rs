@@ -29,6 +29,7 @@ mod edge_http;
 mod edge_login;
 mod edge_openapi;
 mod edge_sessions;
+mod edge_tls;
 mod envoy_jwt;
 mod errors;
 mod explained;
