@@ -26,6 +26,7 @@ mod edge_cookies;
 mod edge_csrf;
 mod edge_faults;
 mod edge_http;
+mod edge_idle;
 mod edge_login;
 mod edge_openapi;
 mod edge_sessions;
