@@ -38,7 +38,7 @@ fn declare(dir: &Path, callers: &str) {
 }
 
 /// `serve` on a database that is made for it.
-async fn serve(dir: &Path, env: &[(&str, &str)]) -> tokio::process::Command {
+async fn serve(dir: &Path, env: Env<'_>) -> tokio::process::Command {
     let usual = [
         ("SYMBOLON_ISSUER", "https://auth.example.com"),
         ("SYMBOLON_DATABASE_URL", "sqlite:symbolon.db"),
@@ -73,7 +73,7 @@ impl Service {
     }
 
     /// An edge in a process of its own, which believes the CA in `ca` and shows what `credential` says.
-    async fn edge(&self, ca: &str, credential: &[(&str, &str)]) -> Process {
+    async fn edge(&self, ca: &str, credential: Env<'_>) -> Process {
         let url = format!("https://{}", self.process.grpc);
         let mut command = Process::command(self.dir.path());
         command.arg("edge").envs(credential.iter().copied()).envs([
@@ -86,6 +86,9 @@ impl Service {
         Process::start(command).await
     }
 }
+
+/// Settings.
+type Env<'a> = &'a [(&'a str, &'a str)];
 
 const TOKEN: &str = "SYMBOLON_EDGE_ISSUER_TOKEN";
 const BY_SECRET: [(&str, &str); 1] = [(TOKEN, SECRET)];
@@ -130,7 +133,7 @@ async fn an_edge_whose_own_credential_is_refused_costs_nobody_the_session() {
     let mut browser = Browser::signed_in(&good.edge, "carol").await;
     let [expired, foreign] = ["expired", "foreign"].map(shows);
     let [expired, foreign] = [&expired, &foreign].map(|it| it.each_ref().map(|(name, value)| (*name, value.as_str())));
-    let cases: [(&str, &str, &[(&str, &str)]); 6] = [
+    let cases: [(&str, &str, Env); 6] = [
         ("a wrong secret", "ca.pem", &[(TOKEN, "sc1_typo")]),
         ("no credential", "ca.pem", &[]),
         ("a certificate that is over", "ca.pem", &expired),
