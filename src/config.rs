@@ -273,6 +273,15 @@ pub fn from_process(
 }
 
 impl Config {
+    /// Has browsers come to the edge by https where nothing else was asked for: public URL and issuer follow.
+    pub fn edge_by_https(&mut self) {
+        for url in self.edge.public_url.iter_mut().chain([&mut self.issuer]) {
+            if let Some(rest) = url.strip_prefix("http://localhost:") {
+                *url = format!("https://localhost:{rest}");
+            }
+        }
+    }
+
     /// Puts the port the edge got where `dev` asked for a free one: its public URL and the issuer follow the listener.
     pub fn edge_bound_to(&mut self, port: u16) {
         for url in self.edge.public_url.iter_mut().chain([&mut self.issuer]) {

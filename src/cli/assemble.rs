@@ -44,7 +44,7 @@ pub async fn assemble(
     let issuer = &config.issuer;
     let ring = keyring::load(&store, master_keys, issuer, clock.as_ref(), entropy.as_ref()).await?;
     let clients = Arc::new(ArcSwap::from_pointee(clients(&config.declared)));
-    let callers = Arc::new(ArcSwap::from_pointee(callers(&config.declared, profile)));
+    let callers = Arc::new(ArcSwap::from_pointee(callers(&config.declared, profile, &config.edge)));
     let rotations = Rotations::start(store.clone(), Arc::clone(&clock), Arc::clone(&clients), Batching::DEFAULT);
     let rates = Rates { rotations: config.limits.rotations, issues: config.limits.issues };
     let limits = Limits::new(rates, Arc::clone(&clock));

@@ -13,6 +13,7 @@ use crate::session::redeem::Policy;
 /// The two files of a running service.
 pub struct Followed {
     declarations: Declarations,
+    edge: config::Edge,
     profile: Profile,
     watched: Watched,
 }
@@ -23,20 +24,20 @@ impl Followed {
     pub fn new(config: &Config, profile: Profile) -> Self {
         let declarations = config.declarations.clone();
         let files = declarations.clients_file.iter().chain(&declarations.callers_file).cloned().collect();
-        Self { declarations, profile, watched: Watched::now("declarations", files) }
+        Self { declarations, edge: config.edge.clone(), profile, watched: Watched::now("declarations", files) }
     }
 
     /// Has the service obey what the files say, until `stop`. What is wrong in either leaves both as they were, since one
     /// speaks of the other.
     pub(super) async fn follow(self, service: Arc<Service>, stop: impl Future<Output = ()>) -> Result<(), Failure> {
-        let Self { declarations, profile, watched } = self;
+        let Self { declarations, edge, profile, watched } = self;
         let renew = move || {
             let (declared, warnings) = declarations.read().map_err(|faults| faults.to_string().replace('\n', "; "))?;
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
             service.clients.store(Arc::new(clients(&declared)));
-            service.callers.store(Arc::new(callers(&declared, profile)));
+            service.callers.store(Arc::new(callers(&declared, profile, &edge)));
             Ok(())
         };
         watched.follow(stop, renew).await
@@ -49,12 +50,15 @@ pub(super) fn clients(declared: &Declared) -> Clients {
 }
 
 /// The callers as the service knows them.
-pub(super) fn callers(declared: &Declared, profile: Profile) -> Callers {
+pub(super) fn callers(declared: &Declared, profile: Profile, edge: &config::Edge) -> Callers {
     let mut callers = Callers::default();
     // `dev` is for this machine only: whoever is on it may ask for everything.
     if profile == Profile::Dev {
         callers.let_in_local();
         callers.declare(Caller::unlimited(EDGE), &[], &[]);
+    } else if edge.listen.is_some() {
+        // Whoever opens an edge in this process wants it to work: an entry of its own says otherwise.
+        callers.declare(caller_of_the_edge(edge), &[], &[]);
     }
     for (name, declared) in &declared.callers {
         // A host's name is one in any case of letters; a URI is compared as it stands.
@@ -63,6 +67,19 @@ pub(super) fn callers(declared: &Declared, profile: Profile) -> Callers {
         callers.declare(caller(name, declared), &declared.token_sha256, &names);
     }
     callers
+}
+
+/// What an edge needs for the client it signs in for, whatever its verifier says of a user.
+fn caller_of_the_edge(edge: &config::Edge) -> Caller {
+    Caller {
+        permissions: [Permission::Issue, Permission::Refresh, Permission::Revoke, Permission::List].into(),
+        clients: Allowed::Only([edge.client_id.clone()].into()),
+        audience: Some(Allowed::Only(edge.audience.iter().cloned().collect())),
+        access_token_ttl: None,
+        session_ttl: None,
+        idle_ttl: None,
+        ..Caller::unlimited(EDGE)
+    }
 }
 
 fn caller(name: &str, declared: &config::Caller) -> Caller {

@@ -3,15 +3,27 @@
 use std::fmt::Write;
 use std::sync::Arc;
 
+use clap::Args;
+
 use super::assemble::{World, assemble, master_keys};
 use super::declared::Followed;
+use super::https::ThrowAway;
 use super::listen::Reach;
 use super::run::{Listeners, Running, start_telemetry};
-use super::{Configured, Failure, data_dir, edge, print, tls};
+use super::{Configured, Failure, data_dir, demo_page, edge, print, tls};
 use crate::config::{Config, Profile, from_process};
 use crate::store::{Missing, Store};
 
-pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
+#[derive(Args)]
+pub(super) struct Dev {
+    #[command(flatten)]
+    configured: Configured,
+    /// Serves the edge by https, with a certificate made now and thrown away, so that the cookie is the real one
+    #[arg(long)]
+    https: bool,
+}
+
+pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
     let loaded = from_process(Profile::Dev, configured.config.as_deref(), tls::check)?;
     let metrics = start_telemetry(&loaded)?;
     let mut config = loaded.config;
@@ -20,6 +32,10 @@ pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
 
     let mut listeners = Listeners::bind(&config, this_machine()).await?;
     config.edge_bound_to(listeners.edge_port()?);
+    let throw_away = https.then(ThrowAway::make).transpose()?;
+    if https {
+        config.edge_by_https();
+    }
     edge::check(&config, Profile::Dev, &listeners.edge)?;
     data_dir::make(&config.data_dir)?;
     let url = data_dir::database(&config)?;
@@ -34,11 +50,15 @@ pub(super) async fn dev(configured: Configured) -> Result<(), Failure> {
     let taken = store.migrate().await?;
     let service = assemble(&config, store, &keys, Profile::Dev, world.clone()).await?;
 
-    let banner = banner(&config, &listeners, &url.to_string(), taken.len(), &keys_are)?;
-    let edge_listeners = std::mem::take(&mut listeners.edge);
+    let pin = throw_away.as_ref().map(|throw_away| throw_away.pin.clone());
+    let banner = banner(&config, &listeners, &url.to_string(), taken.len(), &keys_are, pin.as_deref())?;
+    let mut edge_listeners = std::mem::take(&mut listeners.edge);
+    if let Some(throw_away) = throw_away {
+        edge_listeners = vec![throw_away.before(edge_listeners).await?];
+    }
     let mut running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
     let edge = Arc::new(edge::build(&config, Profile::Dev, running.issuer()?, world)?);
-    running.serve_edge(Arc::clone(&edge), edge_listeners, edge::nothing_more());
+    running.serve_edge(Arc::clone(&edge), edge_listeners, demo_page::routes());
     edge.ready().await;
     // Whoever holds the edge holds the service, which is closed when nobody does.
     drop(edge);
@@ -51,7 +71,14 @@ fn this_machine() -> Reach {
     Reach::Loopback { condition: "`symbolon dev` serves this machine only; `symbolon serve` serves others".to_owned() }
 }
 
-fn banner(config: &Config, listeners: &Listeners, url: &str, steps: usize, keys: &str) -> Result<String, Failure> {
+fn banner(
+    config: &Config,
+    listeners: &Listeners,
+    url: &str,
+    steps: usize,
+    keys: &str,
+    pin: Option<&str>,
+) -> Result<String, Failure> {
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
     let migrated = if steps == 0 { String::new() } else { format!(" (migrated, {steps} step{})", plural(steps)) };
     // Whose certificate it is, grpcurl cannot know.
@@ -63,7 +90,14 @@ fn banner(config: &Config, listeners: &Listeners, url: &str, steps: usize, keys:
     writeln!(text, "  ops          http://localhost:{ops}/livez /readyz /metrics")?;
     let edge = config.edge.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     let users = if config.edge.verifier.urls.is_empty() { ", users alice/alice and bob/bob" } else { "" };
-    writeln!(text, "  edge         {edge}{} for pages and cookies{users}", config.edge.base_path)?;
+    writeln!(text, "  page         {edge}/ shows what happens{users}")?;
+    writeln!(text, "  edge         {edge}{} for pages and cookies", config.edge.base_path)?;
+    if let Some(pin) = pin {
+        writeln!(
+            text,
+            "  certificate  thrown away when this ends; chromium --ignore-certificate-errors-spki-list={pin}"
+        )?;
+    }
     writeln!(text, "  issuer       {}", config.issuer)?;
     writeln!(text, "  database     {url}{migrated}")?;
     writeln!(text, "  master keys  {keys}")?;
@@ -73,7 +107,8 @@ fn banner(config: &Config, listeners: &Listeners, url: &str, steps: usize, keys:
     writeln!(text)?;
     let post = |route: &str, more: &str| {
         let at = format!("{edge}{}{route}", config.edge.base_path.trim_end_matches('/'));
-        format!("  curl -i -b jar -c jar -H 'Origin: {edge}' -H 'X-Symbolon-CSRF: 1'{more} -X POST {at}")
+        let insecure = if pin.is_some() { " -k" } else { "" };
+        format!("  curl -i{insecure} -b jar -c jar -H 'Origin: {edge}' -H 'X-Symbolon-CSRF: 1'{more} -X POST {at}")
     };
     let credentials = r#"{"username":"alice","password":"alice"}"#;
     writeln!(text, "{}", post("/login", &format!(" -H 'Content-Type: application/json' -d '{credentials}'")))?;

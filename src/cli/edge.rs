@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use axum::Router;
 use tokio::net::TcpListener;
 
 use super::assemble::World;
@@ -70,8 +69,10 @@ fn usual_origins(config: &Config, profile: Profile) -> Vec<String> {
     if profile != Profile::Dev {
         return Vec::new();
     }
-    let port = config.edge.public_url.as_deref().and_then(PublicUrl::parse).map_or(8080, |url| url.port);
-    let own = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("http://{host}:{port}"));
+    let url = config.edge.public_url.as_deref().and_then(PublicUrl::parse);
+    let port = url.as_ref().map_or(8080, |url| url.port);
+    let scheme = if url.is_some_and(|url| url.https) { "https" } else { "http" };
+    let own = ["localhost", "127.0.0.1", "[::1]"].map(|host| format!("{scheme}://{host}:{port}"));
     own.into_iter().chain(["http://localhost:5173".to_owned(), "http://localhost:3000".to_owned()]).collect()
 }
 
@@ -115,9 +116,4 @@ fn check_reach(config: &Config, listeners: &[TcpListener]) -> Result<(), Failure
         }
     }
     Ok(())
-}
-
-/// What `dev` serves beside the edge's routes.
-pub(super) fn nothing_more() -> Router {
-    Router::new()
 }

@@ -6,9 +6,11 @@ mod client;
 mod configuration;
 mod data_dir;
 pub mod declared;
+mod demo_page;
 mod demo_users;
 mod dev;
 mod edge;
+mod https;
 pub mod listen;
 mod migrate;
 mod reload;
@@ -43,7 +45,7 @@ struct Cli {
 #[derive(Subcommand)]
 enum Command {
     /// Runs everything on this machine with an embedded database; makes what it needs
-    Dev(Configured),
+    Dev(dev::Dev),
     /// Runs the service
     Serve(serve::Serve),
     /// Runs the HTTP edge alone, in front of a service elsewhere
@@ -84,7 +86,7 @@ enum Output {
 #[must_use]
 pub fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Dev(configured) => block_on(dev::dev(configured)),
+        Command::Dev(dev) => block_on(dev::dev(dev)),
         Command::Serve(serve) => block_on(serve::serve(serve)),
         Command::Edge(configured) => block_on(edge::edge(configured)),
         Command::Migrate(migrate) => block_on(migrate::migrate(migrate)),

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 
+use axum::Router;
 use clap::Args;
 
 use super::assemble::{World, assemble, master_keys};
@@ -10,7 +11,7 @@ use super::declared::Followed;
 use super::listen::{Reach, is_reached};
 use super::run::{Listeners, Running, start_telemetry};
 use super::{Configured, Failure, data_dir, edge, listen, tls};
-use crate::config::{Config, EDGE, Profile, from_process};
+use crate::config::{Config, Profile, from_process};
 use crate::keys::MasterKeys;
 use crate::store::{Missing, Store};
 
@@ -44,13 +45,6 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
         }
     }
     edge::check(&config, Profile::Serve, &listeners.edge)?;
-    if config.edge.listen.is_some() && !config.declared.callers.contains_key(EDGE) {
-        return Err(format!(
-            "SYMBOLON_EDGE_LISTEN is set, and the edge in this process is the caller `{EDGE}`, which is not declared: add \
-             [callers.{EDGE}] to SYMBOLON_CALLERS_FILE, with permissions and clients and without a credential"
-        )
-        .into());
-    }
     let store = Store::open(&data_dir::database(&config)?, Missing::Refuse).await?;
     store.check_schema().await?;
     if store.may_lose_commits().await == Some(true) {
@@ -71,7 +65,7 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
     let mut running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
     if !edge_listeners.is_empty() {
         let built = Arc::new(edge::build(&config, Profile::Serve, running.issuer()?, World::default())?);
-        running.serve_edge(Arc::clone(&built), edge_listeners, edge::nothing_more());
+        running.serve_edge(Arc::clone(&built), edge_listeners, Router::new());
         // What is built here goes out of scope: whoever holds the edge holds the service, which is closed when nobody does.
         built.ready().await;
     }

@@ -48,7 +48,8 @@ pub const PERMISSIONS: [&str; 8] = ["issue", "refresh", "revoke", "introspect", 
 /// Those that are of no use without a client.
 const ABOUT_CLIENTS: [&str; 5] = ["issue", "refresh", "revoke", "list", "update"];
 
-/// The edge in the process of the service is this caller, and needs no credential there.
+/// The edge in the process of the service is this caller, and needs no credential there. Without an entry it may do
+/// what an edge needs.
 pub const EDGE: &str = "edge";
 
 const KEYS: Keys = &[

@@ -5,9 +5,11 @@
 //     browser ── page, module, /auth/* ──▶ proxy ── /auth/* ──▶ edge
 
 import { execFile } from 'node:child_process'
-import { readFile } from 'node:fs/promises'
-import { createServer, request as send } from 'node:http'
+import { mkdtemp, readFile, rm } from 'node:fs/promises'
+import * as http from 'node:http'
+import * as https from 'node:https'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
@@ -26,18 +28,33 @@ export const until = async (sentence, condition, patience = PATIENCE) => {
   throw new Error(`waited ${patience / 1000} s in vain: ${sentence}`)
 }
 
+/** Key and certificate of this side, if everything is played by https; the browser is told to believe any. */
+let identity
+
+/** Has every page, proxy and service of this side speak https, as the edge does. */
+export const playByHttps = async () => {
+  const dir = await mkdtemp(join(tmpdir(), 'stage-'))
+  const file = (name) => join(dir, name)
+  const made = ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2', '-subj', '/CN=localhost']
+  await promisify(execFile)('openssl', [...made, '-addext', 'subjectAltName=DNS:localhost', '-keyout', file('key'), '-out', file('cert')])
+  identity = { key: await readFile(file('key')), cert: await readFile(file('cert')) }
+  await rm(dir, { recursive: true })
+}
+
 export const launch = async () => {
   const { chromium } = createRequire(join(TOOLS, 'package.json'))('playwright-core')
   const path = process.env.SYMBOLON_CHROMIUM ?? (await promisify(execFile)(join(ROOT, 'tests/tools/chromium'), [TOOLS])).stdout.trim()
-  return chromium.launch({ executablePath: path, args: ['--no-sandbox', '--disable-dev-shm-usage'] })
+  const trust = identity ? ['--ignore-certificate-errors'] : []
+  return chromium.launch({ executablePath: path, args: ['--no-sandbox', '--disable-dev-shm-usage', ...trust] })
 }
 
 /** Listens on localhost; answers its base URL. */
 const listen = (handler, port = 0) =>
   new Promise((listening, failed) => {
-    const server = createServer(handler)
+    const server = identity ? https.createServer(identity, handler) : http.createServer(handler)
+    const scheme = identity ? 'https' : 'http'
     server.once('error', failed)
-    server.listen(port, 'localhost', () => listening({ url: `http://localhost:${server.address().port}`, close: () => server.closeAllConnections() || server.close() }))
+    server.listen(port, 'localhost', () => listening({ url: `${scheme}://localhost:${server.address().port}`, close: () => server.closeAllConnections() || server.close() }))
   })
 
 const PAGE = `<!doctype html><meta charset="utf-8"><title>scenario</title><script type="module">
@@ -147,8 +164,10 @@ export class Stage {
     const chunks = []
     for await (const chunk of request) chunks.push(chunk)
     await fault.hold
-    const { hostname, port } = this.edge
-    const forwarded = send({ hostname, port, path: request.url, method: request.method, headers: request.headers }, async (answer) => {
+    const { hostname, port, protocol } = this.edge
+    const { request: send } = protocol === 'https:' ? https : http
+    const to = { hostname, port, path: request.url, method: request.method, headers: request.headers, rejectUnauthorized: false }
+    const forwarded = send(to, async (answer) => {
       const body = []
       for await (const chunk of answer) body.push(chunk)
       Object.assign(call, { status: answer.statusCode, body: Buffer.concat(body).toString(), setCookie: answer.headers['set-cookie'] })

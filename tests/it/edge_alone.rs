@@ -118,9 +118,6 @@ async fn serve_opens_an_edge_when_it_is_told_where() {
     let closed = Process::start(command(dir.path(), "serve", &env)).await;
     assert_eq!(closed.edge, "localhost:");
     assert!(closed.terminate().await.0.success());
-    let callers = "[callers.edge]\npermissions = [\"issue\", \"refresh\"]\nclients = [\"web\"]\n";
-    std::fs::write(dir.path().join("callers.toml"), callers).unwrap();
-    env.push(("SYMBOLON_CALLERS_FILE", "callers.toml"));
     env.extend(HERE);
     let open = Process::start(command(dir.path(), "serve", &env)).await;
     let mut browser = Browser::signed_in(&open.edge, "carol").await;

@@ -8,6 +8,7 @@ mod support;
 mod architecture;
 mod audit;
 mod batches;
+mod browser;
 mod caller_new;
 mod callers;
 mod canary;

@@ -105,7 +105,7 @@ impl Tabs<'_> {
                     assert_eq!((status.code(), reason(&status).as_str()), (Code::Aborted, "REFRESH_TOKEN_STALE"));
                     assert!(look < LOOKS, "signed out: the jar holds nothing newer");
                     self.stale.fetch_add(1, Ordering::Relaxed);
-                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             }
         }
