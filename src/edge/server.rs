@@ -30,7 +30,7 @@ pub struct Limits {
     pub head: usize,
     /// Headers of one request.
     pub headers: usize,
-    /// Connections at a time; one more waits until another ends.
+    /// Connections at a time, idle ones too; one more waits until another ends.
     pub connections: usize,
     /// How long the first head of a connection may take.
     pub greeting: Duration,
@@ -43,7 +43,7 @@ impl Default for Limits {
         Self {
             head: 16 * 1024,
             headers: 100,
-            connections: 4096,
+            connections: 16 * 1024,
             greeting: Duration::from_secs(5),
             idle: Duration::from_secs(75),
         }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use symbolon::pb::auth::{Authentication, IssueTokensRequest};
 
 use crate::support::http::raw;
-use crate::support::{Answer, Ask, Browser, Other, Server, Settings, sign_in};
+use crate::support::{Answer, Ask, Browser, Other, Postgres, Process, Server, Settings, sign_in};
 
 const IDENTITY: [&str; 5] =
     ["x-symbolon-subject", "x-symbolon-session", "x-symbolon-client", "x-symbolon-scope", "x-symbolon-acr"];
@@ -189,4 +189,31 @@ async fn the_documents_and_the_check_come_from_memory() {
     assert_eq!(Ask::get("/auth/check").bearer(&token).of(&server.edge).await.status, 200);
     assert!(began.elapsed().as_millis() < 500, "{:?}", began.elapsed());
     lock.unlock().await;
+}
+
+/// R-KEY-04
+#[tokio::test]
+async fn with_the_database_gone_the_documents_are_told_and_tokens_are_checked() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut postgres = Postgres::start();
+    let server = Process::replica(dir.path(), &postgres.database().await).await;
+    let mut browser = Browser::default();
+    let token = browser.ask(&server.edge, &Ask::login("alice", "alice")).await.access_token();
+    let documents = async || {
+        let mut bodies = Vec::new();
+        for path in DOCUMENTS {
+            let answer = Ask::get(path).of(&server.edge).await;
+            assert_eq!((answer.status, answer.header("cache-control").is_some()), (200, true), "{path}");
+            bodies.push(answer.body);
+        }
+        bodies
+    };
+    let before = documents().await;
+    postgres.kill();
+    assert_eq!(documents().await, before);
+    assert_eq!(Ask::new("HEAD", DOCUMENTS[0]).of(&server.edge).await.status, 200);
+    assert_eq!(Ask::get("/auth/check").bearer(&token).of(&server.edge).await.status, 200);
+    // It is gone indeed.
+    let refresh = browser.ask(&server.edge, &Ask::refresh()).await;
+    assert_eq!(refresh.problem(), (503, "issuer_unavailable".to_owned()));
 }

@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 /// `GET` over plain HTTP: status and body.
 pub(crate) async fn get(address: &str, path: &str) -> (u16, String) {
@@ -121,6 +122,14 @@ pub(crate) struct Connection {
 impl Connection {
     pub(crate) async fn open(address: &str) -> Self {
         Self { stream: TcpStream::connect(address).await.unwrap(), read: Vec::new(), bare: false }
+    }
+
+    /// From an address of this machine's own, `127.0.0.x`, as if somebody else asked.
+    pub(crate) async fn from(source: &str, address: &str) -> Self {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(source.parse().unwrap(), 0)).unwrap();
+        let stream = socket.connect(address.parse().unwrap()).await.unwrap();
+        Self { stream, read: Vec::new(), bare: false }
     }
 
     /// What cannot be written, since the other end has had enough, is not.

@@ -2,6 +2,7 @@
 //! tools they borrow.
 
 pub(crate) mod alone;
+mod application;
 mod asking;
 mod authority;
 mod bounded;
@@ -26,6 +27,7 @@ mod server;
 mod tools;
 pub(crate) mod verifier;
 
+pub(crate) use application::Application;
 pub(crate) use asking::{claimed, claims, part, seconds};
 pub(crate) use authority::{Authority, Issued};
 pub(crate) use bounded::Bounded;
