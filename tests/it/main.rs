@@ -30,6 +30,7 @@ mod edge_login;
 mod edge_openapi;
 mod edge_sessions;
 mod errors;
+mod example_backend;
 mod explained;
 mod faults;
 mod fields;
