@@ -31,6 +31,7 @@ mod edge_openapi;
 mod edge_sessions;
 mod errors;
 mod example_backend;
+mod example_express;
 mod explained;
 mod faults;
 mod fields;

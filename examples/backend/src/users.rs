@@ -1,4 +1,4 @@
-//! The table of users, in SQLite. It knows hashes and no passwords.
+//! The table of users, in a file. It knows hashes and no passwords.
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{Error, Row};
