@@ -1,11 +1,12 @@
 //! `examples/backend` behind a real edge, as its README has it: whom it registers, whom it lets in, and whom it does not.
 
 use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
 use sha1::Sha1;
+use symbolon::clock::{Clock, SystemClock};
 use symbolon::pb::auth::ListSessionsRequest;
 use symbolon_example_backend::{Settings, Users, serve};
 use tokio::net::TcpListener;
@@ -141,9 +142,9 @@ fn code(secret: &str, steps: i64) -> String {
         .chunks_exact(8)
         .map(|byte| u8::from_str_radix(str::from_utf8(byte).unwrap(), 2).unwrap())
         .collect();
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs() / 30;
+    let step = SystemClock.now().seconds() / 30 + steps;
     let mut mac = Hmac::<Sha1>::new_from_slice(&key).unwrap();
-    mac.update(&now.strict_add_signed(steps).to_be_bytes());
+    mac.update(&step.to_be_bytes());
     let digest = mac.finalize().into_bytes();
     let at = usize::from(digest[19] & 15);
     let number = u32::from_be_bytes(digest[at..at + 4].try_into().unwrap()) & 0x7fff_ffff;

@@ -1,5 +1,8 @@
 //! The table of users, in a file. It knows hashes and no passwords.
 
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
+
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use sqlx::{Error, Row};
 
@@ -26,9 +29,10 @@ pub(crate) struct User {
 }
 
 impl Users {
-    /// Opens the file, or makes it.
+    /// Opens the file, or makes it, for its owner only.
     pub async fn open(path: &str) -> Result<Self, Error> {
-        let options = SqliteConnectOptions::new().filename(path).create_if_missing(true);
+        OpenOptions::new().append(true).create(true).mode(0o600).open(path)?;
+        let options = SqliteConnectOptions::new().filename(path);
         let pool = SqlitePool::connect_with(options).await?;
         sqlx::query(TABLE).execute(&pool).await?;
         Ok(Self { pool })
