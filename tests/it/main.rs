@@ -34,6 +34,8 @@ mod edge_sessions;
 mod edge_tls;
 mod envoy_jwt;
 mod errors;
+mod example_backend;
+mod example_express;
 mod explained;
 mod faults;
 mod fields;
