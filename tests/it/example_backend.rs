@@ -11,6 +11,7 @@ use symbolon::pb::auth::ListSessionsRequest;
 use symbolon_example_backend::{Settings, Users, serve};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::support::{Answer, Ask, Browser, Process, claimed};
 
@@ -127,6 +128,26 @@ async fn a_wrong_password_and_an_unknown_user_are_the_same_to_a_page() {
     assert_eq!((unknown.status, &unknown.body), (wrong.status, &wrong.body));
     assert_eq!((wrong.cookie(), unknown.cookie()), (None, None));
     assert_eq!(login(&edge, "carol", PASSWORD, None).await.status, 200);
+}
+
+/// The quickest of a few tries, which other work on this machine disturbs least.
+async fn quickest(edge: &Process, username: &str) -> Duration {
+    let mut quickest = Duration::MAX;
+    for _ in 0..5 {
+        let begun = Instant::now();
+        assert_eq!(login(edge, username, "wrong horse", None).await.code(), "credentials_rejected");
+        quickest = quickest.min(begun.elapsed());
+    }
+    quickest
+}
+
+#[tokio::test]
+async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
+    let (edge, backend, _dir) = started().await;
+    backend.registered("carol").await;
+    let (wrong, unknown) = (quickest(&edge, "carol").await, quickest(&edge, "nobody").await);
+    // A hash is many times as long as all the rest: without one, the difference is no matter of half.
+    assert!(unknown > wrong / 2, "{unknown:?} for an unknown user, {wrong:?} for a wrong password");
 }
 
 /// The code an authenticator app shows (RFC 6238), so many steps from now.
