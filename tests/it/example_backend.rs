@@ -130,24 +130,27 @@ async fn a_wrong_password_and_an_unknown_user_are_the_same_to_a_page() {
     assert_eq!(login(&edge, "carol", PASSWORD, None).await.status, 200);
 }
 
-/// The quickest of a few tries, which other work on this machine disturbs least.
-async fn quickest(edge: &Process, username: &str) -> Duration {
-    let mut quickest = Duration::MAX;
-    for _ in 0..5 {
-        let begun = Instant::now();
-        assert_eq!(login(edge, username, "wrong horse", None).await.code(), "credentials_rejected");
-        quickest = quickest.min(begun.elapsed());
-    }
-    quickest
+/// How long a wrong password takes.
+async fn rejected(edge: &Process, username: &str) -> Duration {
+    let begun = Instant::now();
+    assert_eq!(login(edge, username, "wrong horse", None).await.code(), "credentials_rejected");
+    begun.elapsed()
 }
 
 #[tokio::test]
 async fn an_unknown_user_takes_as_long_as_a_wrong_password() {
     let (edge, backend, _dir) = started().await;
     backend.registered("carol").await;
-    let (wrong, unknown) = (quickest(&edge, "carol").await, quickest(&edge, "nobody").await);
-    // A hash is many times as long as all the rest: without one, the difference is no matter of half.
-    assert!(unknown > wrong / 2, "{unknown:?} for an unknown user, {wrong:?} for a wrong password");
+    let (mut wrong, mut unknown) = (Vec::new(), Vec::new());
+    // In turn, so that other work on this machine disturbs both alike.
+    for _ in 0..5 {
+        wrong.push(rejected(&edge, "carol").await);
+        unknown.push(rejected(&edge, "nobody").await);
+    }
+    wrong.sort();
+    unknown.sort();
+    // A hash takes ten times as long as all the rest.
+    assert!(unknown[2] > wrong[0] / 3, "{unknown:?} for an unknown user, {wrong:?} for a wrong password");
 }
 
 /// The code an authenticator app shows (RFC 6238), so many steps from now.
