@@ -62,11 +62,6 @@ impl PublicUrl {
     pub fn url(&self) -> &str {
         &self.url
     }
-
-    #[must_use]
-    pub fn origin(&self) -> &str {
-        &self.origin
-    }
 }
 
 impl Origins {
