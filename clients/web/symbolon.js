@@ -120,10 +120,12 @@ const createCore = (authUrl) => {
   let lastError = null
   let failedAt = null
   let barredFor = 0 // after failedAt, by a retry_after
+  let wished = null // the sign-out this page wished for: applications clear their storage at sign-out
 
   // --- state
 
-  const wish = () => store.get(WISH)
+  // With the hint somebody has signed in since, who is not to be signed out.
+  const wish = () => store.get(WISH) ?? (store.get(HINT) ? null : wished)
   const alive = (g) => !!g && since(g.from) < g.life
   // A little is kept for the way to the service, which looks at a clock of its own.
   const usable = (g) => !!g && g.life - since(g.from) > Math.min(10_000, g.life / 10)
@@ -181,7 +183,10 @@ const createCore = (authUrl) => {
       // A sign-in is news for everybody. A refreshed token is not for a tab that was signed out meanwhile: it may have
       // been asked for before that.
       if (!data.login && (snapshot.status === 'signed_out' || wish())) return
-      if (data.login) epoch++
+      if (data.login) {
+        epoch++
+        wished = null
+      }
       const from = mark(data.at)
       if (data.login || !grant || data.grant.expires_in * 1000 - since(from) >= grant.life - since(grant.from)) adopt(data.grant, from)
     } else if (data.out) {
@@ -190,6 +195,8 @@ const createCore = (authUrl) => {
       drop(data.out)
       // The tab that wished may be closed before it got through.
       if (wish()) schedule(between(5_000, 15_000))
+    } else if (data.told === wished) {
+      wished = null
     }
   }
 
@@ -307,10 +314,14 @@ const createCore = (authUrl) => {
   }
 
   const finishSignOut = async () => {
-    const wished = wish()
+    const told = wish()
     const answer = await call('POST', '/logout', { keepalive: true })
     if (!answer.ok) throw failure(answer)
-    if (wish() === wished) store.remove(WISH)
+    if (wish() === told) {
+      store.remove(WISH)
+      wished = null
+      post({ told })
+    }
     store.remove(HINT)
     failures = 0
     lastError = null
@@ -386,11 +397,12 @@ const createCore = (authUrl) => {
   const login = (credentials) =>
     locked(async () => {
       if (wish()) await finishSignOut().catch(nothing) // else the edge ends the old session with the new sign-in
-      const wished = wish()
+      const before = wish()
       const answer = await call('POST', '/login', { json: credentials, timeout: LOGIN_TIMEOUT })
       if (judge(answer) !== 'grant') throw failure(answer)
-      if (wish() !== wished) throw new SymbolonError('signed_out') // signed out while signing in: that is to be done
+      if (wish() !== before) throw new SymbolonError('signed_out') // signed out while signing in: that is to be done
       store.remove(WISH)
+      wished = null
       store.set(HINT, '1')
       epoch++
       adopt(answer.body)
@@ -407,7 +419,8 @@ const createCore = (authUrl) => {
 
   // Drops the token now; the edge is told now if it can be reached, else before anything else is asked of it.
   const logout = async () => {
-    store.set(WISH, `${Date.now()} ${Math.random()}`)
+    wished = `${Date.now()} ${Math.random()}`
+    store.set(WISH, wished)
     drop('signed_out')
     post({ out: 'signed_out' })
     await flight?.catch(nothing)
@@ -415,13 +428,19 @@ const createCore = (authUrl) => {
     return !wish()
   }
 
-  // A call about the user's sessions. With `exchanges` it may delete the cookie.
-  const authorised = async (method, path, exchanges) => {
+  // A call about the user's sessions. With `done` it may delete the cookie, and the lock is kept until `done` is too: a
+  // sign-in in another tab must not come between the two.
+  const authorised = async (method, path, done) => {
     for (let rejected; ; ) {
       const bearer = await token(rejected)
       if (!bearer) throw new SymbolonError('no_session', { status: 401 })
       const send = () => call(method, path, { token: bearer })
-      const answer = await (exchanges ? locked(send) : send())
+      const exchange = async () => {
+        const answer = await send()
+        if (answer.ok) done()
+        return answer
+      }
+      const answer = await (done ? locked(exchange) : send())
       if (answer.ok) return answer.body
       if (answer.status !== 401 || rejected) throw failure(answer)
       rejected = bearer
@@ -521,13 +540,13 @@ export const createSession = (options) => {
     login: core.login,
     logout: core.logout,
     logoutAll: async () => {
-      await core.authorised('POST', '/logout-all', true)
-      core.end('signed_out')
+      await core.authorised('POST', '/logout-all', () => core.end('signed_out'))
     },
     sessions: async () => (await core.authorised('GET', '/sessions')).sessions,
     endSession: async (id) => {
-      await core.authorised('DELETE', `/sessions/${encodeURIComponent(id)}`, true)
-      if (id === core.snapshot().session?.session_id) core.end('signed_out')
+      await core.authorised('DELETE', `/sessions/${encodeURIComponent(id)}`, () => {
+        if (id === core.snapshot().session?.session_id) core.end('signed_out')
+      })
     },
     subscribe: (listener) => {
       handle.listeners.add(listener)

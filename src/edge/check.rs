@@ -49,7 +49,10 @@ pub(super) async fn check(State(edge): State<Arc<Edge>>, RawQuery(query): RawQue
 
 async fn judge(edge: &Edge, query: &str, headers: &HeaderMap) -> Result<Claims, Problem> {
     let wanted = Wanted::read(query).ok_or_else(|| {
-        Problem::bad_request(StatusCode::BAD_REQUEST, "the query may hold audience, scope and acr, and nothing else")
+        Problem::bad_request(
+            StatusCode::BAD_REQUEST,
+            "the query may hold audience, scope and acr, each with a value, and nothing else",
+        )
     })?;
     let claims = edge.bearer(headers).await?;
     let for_it = if wanted.audience.is_empty() {
@@ -61,10 +64,14 @@ async fn judge(edge: &Edge, query: &str, headers: &HeaderMap) -> Result<Claims, 
 }
 
 impl Wanted {
-    /// `None` for a name that is not known: a misspelt one would let everybody pass.
+    /// `None` for a name that is not known, or one without a value: a misspelt one, or a gateway's variable that is not
+    /// set, would let everybody pass.
     fn read(query: &str) -> Option<Self> {
         let mut wanted = Self::default();
         for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+            if value.trim().is_empty() {
+                return None;
+            }
             let words = value.split(' ').filter(|word| !word.is_empty()).map(str::to_owned);
             match name.as_ref() {
                 "audience" => wanted.audience.extend(words),

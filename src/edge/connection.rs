@@ -82,7 +82,7 @@ impl Refusals {
         let problem = match head.first_chunk()? {
             b"31" => Problem::bad_request(
                 StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
-                "the head of a request may have 16 KiB",
+                "the head of a request may have 16 KiB and 100 headers",
             ),
             b"14" => Problem::bad_request(StatusCode::URI_TOO_LONG, "the path is too long"),
             b"00" => Problem::bad_request(StatusCode::BAD_REQUEST, "this is not HTTP/1.1 as it must be"),

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use crate::clock::Stopwatch;
 use crate::edge::Edge;
-use crate::edge::csrf::Header;
+use crate::edge::csrf::{Header, SITE};
 use crate::edge::problem::{Code, Problem};
 
 /// How long browsers are to use nothing but https: a year.
@@ -65,7 +65,7 @@ pub(super) async fn cors(State(edge): State<Arc<Edge>>, request: Request, next: 
         request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
     let mut response = match (preflight, &origin) {
         (true, Some(_)) => may_ask(),
-        (true, None) => Problem::from(Code::OriginNotAllowed).into_response(),
+        (true, None) => not_asked(&edge, request.headers()).into_response(),
         (false, _) => next.run(request).await,
     };
     let headers = response.headers_mut();
@@ -75,6 +75,16 @@ pub(super) async fn cors(State(edge): State<Arc<Edge>>, request: Request, next: 
         headers.insert(header::ACCESS_CONTROL_ALLOW_CREDENTIALS, HeaderValue::from_static("true"));
     }
     response
+}
+
+/// Nothing follows a preflight that is refused, so a developer has to find here why.
+fn not_asked(edge: &Edge, headers: &HeaderMap) -> Problem {
+    match (Header::of(headers, &SITE), Header::of(headers, &header::ORIGIN)) {
+        (Header::Once(b"cross-site"), Header::Once(origin)) => {
+            Problem::from(Code::CrossSite).with_detail(edge.origins.hint(origin))
+        }
+        (Header::Absent | Header::Once(_) | Header::Repeated, _) => Code::OriginNotAllowed.into(),
+    }
 }
 
 fn may_ask() -> Response {

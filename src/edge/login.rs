@@ -1,6 +1,7 @@
 //! `POST /auth/login`: the page's credentials to the user's own verifier, a session from the service, and its cookie to
 //! the browser.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ use crate::pb::identity::{Verified, VerifyCredentialsRequest};
 /// How long the old session's end may hold the new one up.
 const SUPERSEDING: Duration = Duration::from_secs(2);
 
-/// The members that name an account, in the order they are looked for: what a page calls it is its own choice, and one
-/// that uses none of these is counted by network only.
+/// The members that name an account: what a page calls it is its own choice, and one that uses none of these is counted
+/// by network only. Each that is there counts, since only the verifier knows which it looks at: a made-up name in another
+/// one must not hide whom the guesses are for.
 const ACCOUNT: [&str; 4] = ["username", "email", "login", "user"];
 
 /// What a page sends.
@@ -128,17 +130,17 @@ impl Form {
         Ok(Self { members, browser_session })
     }
 
-    /// What an account is counted under, whoever spells it how.
-    fn account(&self) -> Option<Key> {
-        let name = ACCOUNT.iter().find_map(|member| self.members.get(*member)?.as_str())?;
-        let digest: [u8; 32] = Sha256::digest(name.trim().to_lowercase()).into();
-        digest.first_chunk().copied()
+    /// What the accounts it names are counted under, whoever spells them how.
+    fn accounts(&self) -> BTreeSet<Key> {
+        let names = ACCOUNT.iter().filter_map(|member| self.members.get(*member)?.as_str());
+        let digests = names.map(|name| <[u8; 32]>::from(Sha256::digest(name.trim().to_lowercase())));
+        digests.filter_map(|digest| digest.first_chunk().copied()).collect()
     }
 }
 
 /// An attempt that was counted before anybody knew how it would end.
 struct Counted {
-    account: Option<Key>,
+    accounts: Vec<Key>,
     network: Key,
 }
 
@@ -146,18 +148,22 @@ impl Counted {
     fn take(edge: &Edge, form: &Form, visitor: &Visitor) -> Result<Self, Problem> {
         let now = edge.clock.now();
         let limited = |after| Problem::from(Code::RateLimited).with_retry_after(Some(after));
-        let (account, network) = (form.account(), network::network(visitor.address));
+        let network = network::network(visitor.address);
         edge.by_network.take(network, now).map_err(limited)?;
-        if let Some(Err(after)) = account.map(|account| edge.by_account.take(account, now)) {
-            edge.by_network.give_back(network);
-            return Err(limited(after));
+        let mut counted = Self { accounts: Vec::new(), network };
+        for account in form.accounts() {
+            if let Err(after) = edge.by_account.take(account, now) {
+                counted.give_back(edge);
+                return Err(limited(after));
+            }
+            counted.accounts.push(account);
         }
-        Ok(Self { account, network })
+        Ok(counted)
     }
 
     fn give_back(self, edge: &Edge) {
         edge.by_network.give_back(self.network);
-        if let Some(account) = self.account {
+        for account in self.accounts {
             edge.by_account.give_back(account);
         }
     }

@@ -1,6 +1,6 @@
 //! Origins: the edge's own, those of the pages that may call it, and what to tell a page that may not.
 
-use std::net::Ipv6Addr;
+use std::net::{Ipv4Addr, Ipv6Addr};
 
 /// What browsers call the edge.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,15 +52,15 @@ impl PublicUrl {
         self.host == "localhost"
     }
 
+    /// What browsers tell sites of one machine apart by: the scheme and the host, and no port.
+    fn site(&self) -> String {
+        format!("{}://{}", if self.https { "https" } else { "http" }, self.host)
+    }
+
     /// Without a slash at its end.
     #[must_use]
     pub fn url(&self) -> &str {
         &self.url
-    }
-
-    #[must_use]
-    pub fn origin(&self) -> &str {
-        &self.origin
     }
 }
 
@@ -86,11 +86,14 @@ impl Origins {
     #[must_use]
     pub fn hint(&self, origin: &[u8]) -> String {
         let theirs = std::str::from_utf8(origin).ok().and_then(PublicUrl::parse);
-        if let Some(theirs) = theirs.filter(|theirs| on_this_machine(&theirs.host) && on_this_machine(&self.own.host)) {
-            let better = theirs.origin.replacen(&theirs.host, &self.own.host, 1);
+        let theirs = theirs.filter(|theirs| on_this_machine(&theirs.host) && on_this_machine(&self.own.host));
+        if let Some((theirs, port)) = theirs.map(|theirs| (theirs.site(), theirs.port))
+            && theirs != self.own.site()
+        {
+            let own = self.own.site();
             return format!(
-                "to a browser {} and {} are two sites, and it keeps their cookies apart: open the page as {better}",
-                theirs.host, self.own.host
+                "to a browser {theirs} and {own} are two sites, and it keeps their cookies apart: open the page as \
+                 {own}:{port}"
             );
         }
         format!(
@@ -106,7 +109,7 @@ fn on_this_machine(host: &str) -> bool {
     let v6 = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     host == "localhost"
         || host.ends_with(".localhost")
-        || host.starts_with("127.")
+        || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
         || v6.is_some_and(|host| host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()))
 }
 
@@ -160,10 +163,14 @@ mod tests {
         for (theirs, better) in [
             ("http://127.0.0.1:5173", "open the page as http://localhost:5173"),
             ("http://[::1]:8080", "open the page as http://localhost:8080"),
+            ("https://localhost:5173", "open the page as http://localhost:5173"),
         ] {
             assert!(origins.hint(theirs.as_bytes()).ends_with(better), "{}", origins.hint(theirs.as_bytes()));
         }
-        assert!(origins.hint(b"https://evil.example").contains("another site than http://localhost:8080"));
+        for elsewhere in ["https://evil.example", "http://127.evil.example", "http://localhost:5173"] {
+            let hint = origins.hint(elsewhere.as_bytes());
+            assert!(hint.contains("another site than http://localhost:8080"), "{hint}");
+        }
         assert!(origins.hint(b"\xff").contains("another site"));
     }
 }

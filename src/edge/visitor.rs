@@ -26,13 +26,15 @@ impl Visitor {
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
         let forwarded = parts.headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
         let agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
-        Self {
-            address: network::user(peer, forwarded, trusted),
-            user_agent: String::from_utf8_lossy(agent).into_owned(),
-        }
+        Self { address: network::user(peer, forwarded, trusted), user_agent: readable(agent) }
     }
 
     pub(super) fn device(&self) -> Device {
         Device { user_agent: self.user_agent.clone(), ip_address: self.address.to_string(), label: String::new() }
     }
+}
+
+/// Without what the service refuses in a text: a tab may stand in a header, and must not keep anybody from signing in.
+fn readable(header: &[u8]) -> String {
+    String::from_utf8_lossy(header).replace(char::is_control, " ")
 }

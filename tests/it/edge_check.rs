@@ -62,7 +62,7 @@ async fn a_good_token_passes_with_every_identity_header() {
         assert_eq!(answer.problem(), (403, "access_token_insufficient".to_owned()), "{query}");
         assert_eq!(identity(&answer), [""; 5], "{query}");
     }
-    for query in ["?scop=admin", "?audience=api&x=1", "?Scope=read", "?&=a"] {
+    for query in ["?scop=admin", "?audience=api&x=1", "?Scope=read", "?&=a", "?acr=", "?scope", "?audience=api&acr=+"] {
         let answer = check(&full, query).await;
         assert_eq!(answer.problem(), (400, "bad_request".to_owned()), "{query}");
         assert_eq!(identity(&answer), [""; 5], "{query}");

@@ -74,6 +74,13 @@ async fn a_page_under_another_name_of_this_machine_is_told_which_one_works() {
     }
     let foreign = ask("https://evil.example").of(&server.edge).await.json();
     assert!(foreign["detail"].as_str().unwrap().contains("pages of another site"), "{foreign}");
+    // Where a preflight is refused nothing follows, and its answer is all a developer finds.
+    let preflight = Ask::new("OPTIONS", "/auth/refresh").header("origin", "http://127.0.0.1:4711");
+    let preflight = preflight.header("access-control-request-method", "POST").header("sec-fetch-site", "cross-site");
+    let refused = preflight.of(&server.edge).await;
+    assert_eq!(refused.problem(), (403, "cross_site".to_owned()));
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.ends_with("open the page as http://localhost:4711"), "{detail}");
 }
 
 /// R-EDGE-06

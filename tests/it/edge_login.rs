@@ -195,6 +195,31 @@ async fn wrong_passwords_for_one_account_are_slowed_down_and_right_ones_are_not(
     assert_eq!(login("alice", "wrong").await.code(), "rate_limited");
 }
 
+#[tokio::test]
+async fn a_made_up_name_beside_the_account_does_not_hide_whom_the_guesses_are_for() {
+    let server = Server::start().await;
+    let guess = async |decoy: u32| {
+        let body = json!({"username": format!("decoy-{decoy}"), "email": "ann@example.com", "password": "guess"});
+        Ask::page("POST", "/auth/login").json(&body).of(&server.edge).await
+    };
+    for decoy in 0..ACCOUNT.burst {
+        assert_eq!(guess(decoy).await.code(), "credentials_rejected");
+    }
+    assert_eq!(guess(ACCOUNT.burst).await.problem(), (429, "rate_limited".to_owned()));
+    assert_eq!(Ask::login("alice", "alice").of(&server.edge).await.status, 200, "somebody else");
+}
+
+#[tokio::test]
+async fn a_browser_with_a_tab_in_its_name_signs_in_and_refreshes() {
+    let server = Server::start().await;
+    let named = |ask: Ask| ask.header("user-agent", "a\tbrowser");
+    let signed_in = named(Ask::login("alice", "alice")).of(&server.edge).await;
+    assert_eq!(signed_in.status, 200, "{}", signed_in.json());
+    let cookie = signed_in.header("set-cookie").unwrap().split(';').next().unwrap().to_owned();
+    let refreshed = named(Ask::page("POST", "/auth/refresh").header("cookie", &cookie)).of(&server.edge).await;
+    assert_eq!(refreshed.status, 200, "{}", refreshed.json());
+}
+
 fn from(address: &str, user: &str, password: &str) -> Ask {
     Ask::login(user, password).header("x-forwarded-for", address)
 }

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
+use sea_orm::ConnectionTrait;
 use serde_json::{Value, json};
 use sha1::Sha1;
 use symbolon::clock::{Clock, SystemClock};
@@ -248,6 +249,19 @@ async fn the_lock_opens_again_when_it_says() {
         }
     };
     tokio::time::timeout(Duration::from_secs(30), opened).await.expect("it did not open");
+}
+
+#[tokio::test]
+async fn a_database_that_cannot_be_read_counts_against_nobody() {
+    let (edge, backend, _dir) = started().await;
+    backend.registered("carol").await;
+    let operator = sea_orm::Database::connect(format!("sqlite:{}", backend.users)).await.unwrap();
+    operator.execute_unprepared("ALTER TABLE users RENAME TO away").await.unwrap();
+    for _ in 0..6 {
+        assert_eq!(login(&edge, "carol", PASSWORD, None).await.problem(), (503, "verifier_unavailable".to_owned()));
+    }
+    operator.execute_unprepared("ALTER TABLE away RENAME TO users").await.unwrap();
+    assert_eq!(login(&edge, "carol", PASSWORD, None).await.status, 200);
 }
 
 #[tokio::test]

@@ -96,6 +96,37 @@ test('a sign-out that was not finished survives the reload and comes before any 
   assert.equal(world.count('/refresh'), 0)
 })
 
+test('an application that clears its storage at sign-out does not clear the wish', async () => {
+  const world = new World()
+  const tab = await world.tab({ restore: 'always', onSignedOut: () => world.storage.clear() })
+  const clearing = tab.again({ onSignedOut: () => world.storage.clear() })
+  await world.go(0, clearing.login({}))
+  world.answers['/logout'] = [down]
+  assert.equal(await world.go(0, clearing.logout()), false)
+  assert.equal(await world.go(0, clearing.refresh()), null)
+  await world.go(20_000)
+  assert.equal(world.count('/logout'), 2)
+  assert.equal(world.count('/refresh'), 1, 'the one of the page load')
+  assert.equal(clearing.getSnapshot().trouble, null)
+
+  await world.go(0, clearing.login({}))
+  await world.go(60_000)
+  assert.equal(clearing.getSnapshot().status, 'signed_in')
+  assert.equal(await world.go(0, clearing.logout()), true)
+  assert.equal(world.count('/logout'), 3)
+})
+
+test('a sign-out that another tab has finished is not told again', async () => {
+  const world = new World()
+  const a = await world.signedIn()
+  const b = await world.tab()
+  world.answers['/logout'] = [down]
+  await world.go(0, a.logout())
+  await world.go(0, b.refresh().catch(() => null))
+  await world.go(100_000)
+  assert.equal(world.count('/logout'), 2)
+})
+
 test('asking for a token does not go past a sign-out that waits', async () => {
   const world = new World()
   const tab = await world.signedIn()

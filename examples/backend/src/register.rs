@@ -35,7 +35,7 @@ async fn register(State(users): State<Arc<Users>>, Json(form): Json<Form>) -> Re
     {
         return refused(StatusCode::BAD_REQUEST, "a username has 1 to 64 letters, digits or any of ._-@");
     }
-    if !(8..=1000).contains(&form.password.len()) {
+    if !(8..=1000).contains(&form.password.chars().count()) {
         return refused(StatusCode::BAD_REQUEST, "a password has 8 to 1000 characters");
     }
     let mut secret = [0; 20];

@@ -63,21 +63,29 @@ impl Verifier {
         if let Err(left) = self.guesses.take(&username) {
             return Ok(locked(left));
         }
-        let user = self.users.named(&username).await?;
+        let verdict = self.judge(&username, credentials).await;
+        if verdict.is_err() {
+            self.guesses.give_back(&username);
+        }
+        verdict
+    }
+
+    async fn judge(&self, username: &str, credentials: &Struct) -> Result<Verdict, Box<dyn Error + Send + Sync>> {
+        let user = self.users.named(username).await?;
         let hash = user.as_ref().map_or(&self.nobodys_hash, |user| &user.password_hash);
         let right = password::matches(text(credentials, "password").to_owned(), hash.clone()).await?;
         let Some(user) = user.filter(|_| right) else { return Ok(denied(DenialReason::Unspecified)) };
 
         // From here on it is somebody who knows the password.
         if user.disabled {
-            self.guesses.give_back(&username);
+            self.guesses.give_back(username);
             return Ok(denied(DenialReason::Disabled));
         }
         let mut amr = vec!["pwd".to_owned()];
         if let Some(secret) = &user.totp_secret {
             let code = text(credentials, "code");
             if code.is_empty() {
-                self.guesses.give_back(&username);
+                self.guesses.give_back(username);
                 return Ok(more_required());
             }
             // A wrong code stays counted: whoever has the password must not try them all.
@@ -86,7 +94,7 @@ impl Verifier {
             }
             amr.push("otp".to_owned());
         }
-        self.guesses.forget(&username);
+        self.guesses.forget(username);
         Ok(Verdict::Verified(Verified { subject: format!("user-{}", user.id), amr, ..Verified::default() }))
     }
 
