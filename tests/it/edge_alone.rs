@@ -1,6 +1,7 @@
 //! `symbolon edge` in a process of its own, and what every command that opens an edge refuses to begin with.
 
 use std::path::Path;
+use std::time::Duration;
 
 use tokio::process::Command;
 
@@ -32,9 +33,15 @@ async fn an_edge_alone_serves_browsers_in_front_of_services_elsewhere() {
     let mut browser = Browser::signed_in(&edge.edge, "carol").await;
     let refreshed = browser.ask(&edge.edge, &Ask::refresh()).await;
     assert_eq!(refreshed.json()["session"]["subject"], "carol");
+    // It serves before it has the keys, and is ready when it has them.
+    let ready = async {
+        while !edge.get("/readyz").await.starts_with("HTTP/1.1 200") {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ready).await.expect("it never has the keys");
     let check = Ask::get("/auth/check").bearer(&refreshed.access_token());
     assert_eq!(check.of(&edge.edge).await.header("x-symbolon-subject"), Some("carol"));
-    assert!(edge.get("/readyz").await.starts_with("HTTP/1.1 200"));
     let metrics = edge.get("/metrics").await;
     let counted = "symbolon_edge_request_seconds_count{route=\"/auth/refresh\",status=\"200\"} 1";
     assert!(metrics.contains(counted), "{metrics}");
