@@ -8,11 +8,12 @@ use tokio::net::TcpListener;
 use tonic::server::NamedService;
 use tonic::transport;
 use tonic_health::ServingStatus;
+use tonic_health::pb::health_server;
 use tonic_health::server::HealthReporter;
 use tonic_reflection::server as reflection;
 
 use crate::pb;
-use crate::pb::auth::auth_service_server::AuthServiceServer;
+use crate::pb::auth::auth_service_server::{self, AuthServiceServer};
 use crate::rpc::auth::Auth;
 use crate::rpc::connection;
 use crate::rpc::gate::Gate;
@@ -114,6 +115,9 @@ fn describe() -> reflection::Builder<'static> {
         .register_encoded_file_descriptor_set(pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+        // The contract also has a service that is others' to serve.
+        .with_service_name(auth_service_server::SERVICE_NAME)
+        .with_service_name(health_server::SERVICE_NAME)
 }
 
 /// How often the database is asked whether it takes writes.
