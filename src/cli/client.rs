@@ -15,6 +15,7 @@ use tonic_types::StatusExt;
 use zeroize::Zeroizing;
 
 use super::Failure;
+use super::listen::names_this_machine;
 use crate::pb::auth::auth_service_client::AuthServiceClient;
 use crate::tls::{self, File, Mistake};
 
@@ -65,7 +66,7 @@ impl Server {
             }
             Some("http") => {
                 let files = [("--ca-file", &self.ca_file), ("--cert-file", &self.cert_file)];
-                if self.token_file.is_some() && !is_this_machine(endpoint.uri().host().unwrap_or_default()) {
+                if self.token_file.is_some() && !names_this_machine(endpoint.uri().host().unwrap_or_default()) {
                     let told = "the secret would be readable on the way; use https://";
                     Err(format!("--token-file needs --server https://…: by {} {told}", self.url))?;
                 }
@@ -133,11 +134,6 @@ impl Interceptor for Bearer {
         }
         Ok(request)
     }
-}
-
-fn is_this_machine(host: &str) -> bool {
-    let address = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-    host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
 }
 
 /// The header with the secret in a file. Nothing of it is shown.

@@ -59,7 +59,7 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
         edge_listeners = vec![throw_away.before(edge_listeners).await?];
     }
     let mut running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
-    let edge = Arc::new(edge::build(&config, Profile::Dev, running.issuer()?, world)?);
+    let edge = Arc::new(edge::build(&config, Profile::Dev, running.issuer(), world)?);
     running.serve_edge(Arc::clone(&edge), edge_listeners, demo_page::routes());
     edge.ready().await;
     // Whoever holds the edge holds the service, which is closed when nobody does.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::net::TcpListener;
 
 use super::assemble::World;
+use super::listen::is_reached;
 use super::run::{Listeners, Running, start_telemetry};
 use super::{Configured, Failure, demo_users, tls, upstream};
 use crate::config::{Config, Profile, from_process};
@@ -106,15 +107,13 @@ pub(super) fn check(config: &Config, profile: Profile, listeners: &[TcpListener]
 /// Refuses to be reached from elsewhere by http: what a browser sends would be readable on the way.
 fn check_reach(config: &Config, listeners: &[TcpListener]) -> Result<(), Failure> {
     let https = config.edge.public_url.as_deref().and_then(PublicUrl::parse).is_some_and(|url| url.https);
-    for listener in listeners {
-        if !https && !listener.local_addr()?.ip().to_canonical().is_loopback() {
-            let listen = config.edge.listen.as_deref().unwrap_or_default();
-            return Err(format!(
-                "SYMBOLON_EDGE_LISTEN is {listen}, which is reached from elsewhere, and SYMBOLON_EDGE_PUBLIC_URL is not \
-                 https: put a proxy with TLS in front, and set the https URL browsers use"
-            )
-            .into());
-        }
+    if !https && is_reached(listeners) {
+        let listen = config.edge.listen.as_deref().unwrap_or_default();
+        return Err(format!(
+            "SYMBOLON_EDGE_LISTEN is {listen}, which is reached from elsewhere, and SYMBOLON_EDGE_PUBLIC_URL is not https: \
+             put a proxy with TLS in front, and set the https URL browsers use"
+        )
+        .into());
     }
     Ok(())
 }

@@ -76,6 +76,12 @@ pub fn is_reached(listeners: &[TcpListener]) -> bool {
     listeners.iter().any(|listener| !listener.local_addr().is_ok_and(|address| is_loopback(&address)))
 }
 
+/// Whether a URL's host is this machine, as far as its name tells.
+pub(super) fn names_this_machine(host: &str) -> bool {
+    let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.to_canonical().is_loopback())
+}
+
 fn is_loopback(address: &SocketAddr) -> bool {
     address.ip().to_canonical().is_loopback()
 }

@@ -72,8 +72,8 @@ impl Listeners {
 
 /// A service that is being served.
 pub struct Running {
-    /// None: an edge alone.
-    service: Option<Arc<Service>>,
+    /// With what its methods need. `None`: an edge alone.
+    service: Option<(Arc<Service>, Methods)>,
     tasks: JoinSet<Result<(), Failure>>,
     stop: watch::Sender<bool>,
 }
@@ -103,7 +103,7 @@ impl Running {
         let [drawn] = service.entropy.bytes();
         let server = rpc::Server {
             service: Arc::clone(&service),
-            methods,
+            methods: methods.clone(),
             listeners: listeners.grpc,
             tls: listeners.tls.as_ref().map(|tls| Arc::clone(&tls.current)),
             limits: Limits::default().with_drawn_age(drawn),
@@ -128,7 +128,7 @@ impl Running {
             }
             Ok(())
         });
-        Ok(Self { service: Some(service), tasks, stop })
+        Ok(Self { service: Some((service, methods)), tasks, stop })
     }
 
     /// Begins to serve an edge without a service.
@@ -146,12 +146,12 @@ impl Running {
     }
 
     /// The service in this process, as its edge calls it.
-    pub fn issuer(&self) -> Result<Issuer, Failure> {
-        let mut channels = Vec::new();
-        if let Some(service) = &self.service {
-            channels.push(channel(rpc::in_process(Arc::clone(service), EDGE, Methods::of_the_contract()?)));
-        }
-        Ok(Issuer::new(channels, None))
+    #[must_use]
+    pub fn issuer(&self) -> Issuer {
+        let in_process = |(service, methods): &(Arc<Service>, Methods)| {
+            channel(rpc::in_process(Arc::clone(service), EDGE, methods.clone()))
+        };
+        Issuer::new(self.service.iter().map(in_process).collect(), None)
     }
 
     /// Begins to serve an edge too, and `more` beside its routes.
@@ -198,7 +198,7 @@ impl Running {
             tracing::warn!("some clients did not leave within {DRAIN:?}");
             self.tasks.shutdown().await;
         }
-        match self.service.map(Arc::try_unwrap) {
+        match self.service.map(|(service, _)| Arc::try_unwrap(service)) {
             Some(Ok(service)) => service.close().await,
             Some(Err(_)) => tracing::debug!("the service is still in use"),
             None => {}

@@ -64,7 +64,7 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
     let edge = listen::port(&edge_listeners)?;
     let mut running = Running::start(service, listeners, &metrics, followed, config.grpc.reflection)?;
     if !edge_listeners.is_empty() {
-        let built = Arc::new(edge::build(&config, Profile::Serve, running.issuer()?, World::default())?);
+        let built = Arc::new(edge::build(&config, Profile::Serve, running.issuer(), World::default())?);
         running.serve_edge(Arc::clone(&built), edge_listeners, Router::new());
         // What is built here goes out of scope: whoever holds the edge holds the service, which is closed when nobody does.
         built.ready().await;

@@ -1,6 +1,5 @@
 //! Channels to the gRPC servers the edge calls: several addresses, TLS, and a bearer token.
 
-use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -8,6 +7,7 @@ use tonic::metadata::AsciiMetadataValue;
 use tonic::transport::{Certificate, ClientTlsConfig, Endpoint, Identity};
 
 use super::Failure;
+use super::listen::names_this_machine;
 use crate::config::Upstream;
 use crate::edge::Channel;
 use crate::edge::issuer::channel;
@@ -48,7 +48,7 @@ fn endpoint(upstream: &Upstream, url: &str, setting: &str) -> Result<Endpoint, F
         return Ok(endpoint.tls_config(tls).map_err(|error| unusable(&error))?);
     }
     let host = endpoint.uri().host().unwrap_or_default();
-    if is_loopback(host) {
+    if names_this_machine(host) {
         Ok(endpoint)
     } else {
         let secrets = "passwords and tokens would be readable on the way";
@@ -69,9 +69,4 @@ fn tls(upstream: &Upstream) -> Result<ClientTlsConfig, Failure> {
 
 fn read(path: &Path) -> Result<Vec<u8>, Failure> {
     std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()).into())
-}
-
-fn is_loopback(host: &str) -> bool {
-    let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host == "localhost" || bare.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }

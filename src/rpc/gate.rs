@@ -26,7 +26,7 @@ pub struct Admitted {
 #[derive(Clone)]
 pub struct Gate {
     service: Arc<Service>,
-    methods: Arc<Methods>,
+    methods: Methods,
 }
 
 /// A service with a [`Gate`] before it.
@@ -39,7 +39,7 @@ pub struct Gated<S> {
 impl Gate {
     #[must_use]
     pub fn new(service: Arc<Service>, methods: Methods) -> Self {
-        Self { service, methods: Arc::new(methods) }
+        Self { service, methods }
     }
 
     /// Who may go on; `None` where nobody needs to be known.

@@ -2,6 +2,7 @@
 //! from one table for those of others. A path that does not stand here reaches nobody.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use prost_reflect::{DescriptorPool, MethodDescriptor, Value};
 use thiserror::Error;
@@ -28,9 +29,9 @@ pub struct Method {
     pub needs: Needs,
 }
 
-/// The served methods by their path, `/package.Service/Method`.
-#[derive(Debug)]
-pub struct Methods(HashMap<String, Method>);
+/// The served methods by their path, `/package.Service/Method`. Read once a process, and shared.
+#[derive(Clone, Debug)]
+pub struct Methods(Arc<HashMap<String, Method>>);
 
 /// A method of ours that does not say what it needs.
 #[derive(Debug, Error)]
@@ -76,7 +77,7 @@ impl Methods {
             let name = Box::leak(method.name().to_owned().into_boxed_str());
             methods.insert(path, Method { name, needs });
         }
-        Ok(Self(methods))
+        Ok(Self(Arc::new(methods)))
     }
 
     /// The method of exactly this path. Whatever is spelled otherwise is none (CVE-2026-33186).

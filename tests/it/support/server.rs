@@ -153,7 +153,7 @@ impl Server {
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let followed = Followed::new(&config, settings.profile);
         let mut running = Running::start(service, listeners, &metrics, followed, None).unwrap();
-        let issuer = running.issuer().unwrap();
+        let issuer = running.issuer();
         let edge = Arc::new(build_edge(&config, Profile::Dev, issuer, world).unwrap());
         running.serve_edge(Arc::clone(&edge), edge_listeners, Router::new());
         if settings.profile == Profile::Dev {
