@@ -5,9 +5,10 @@ use std::error::Error;
 use std::path::PathBuf;
 use std::{env, fs};
 
-const FILES: [&str; 4] = [
+const FILES: [&str; 5] = [
     "symbolon/auth/v1/auth_service.proto",
     "symbolon/auth/v1/error_reason.proto",
+    "symbolon/auth/v1/key_service.proto",
     "symbolon/auth/v1/permission.proto",
     "symbolon/identity/v1/credential_verifier.proto",
 ];

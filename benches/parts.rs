@@ -58,7 +58,7 @@ fn parts(criterion: &mut Criterion) {
     let keys = MasterKeys::parse(&MasterKeys::generate(&SystemEntropy)).unwrap();
     let refresh_tokens = RefreshTokens::new(&keys, ISSUER, &[]);
     let access_tokens = AccessTokens::new(&keys, ISSUER);
-    let ring = Ring::new(SigningKey::generate(&SystemEntropy), []);
+    let ring = Ring::of_one(SigningKey::generate(&SystemEntropy));
     let session = session();
     let token = RefreshToken { session_id: session.id, generation: 1 };
     let text = refresh_tokens.write(token);
@@ -87,9 +87,9 @@ fn parts(criterion: &mut Criterion) {
         bencher.iter(|| redeem(black_box(&presented), Some(black_box(&session)), later, Some(&policy)));
     });
     criterion.bench_function("access token: mint", |bencher| {
-        bencher.iter(|| access_tokens.mint(ring.signer(), black_box(&session), &[], &[]).is_ok());
+        bencher.iter(|| access_tokens.mint(ring.signer().unwrap(), black_box(&session), &[], &[]).is_ok());
     });
-    let access = access_tokens.mint(ring.signer(), &session, &[], &[]).unwrap().compact;
+    let access = access_tokens.mint(ring.signer().unwrap(), &session, &[], &[]).unwrap().compact;
     let expected = Expected { issuer: ISSUER, audience: Audience::Any, now: NOW, exp_leeway: 0, iat_leeway: 5 };
     criterion.bench_function("access token: verify strictly", |bencher| {
         bencher.iter(|| verify(black_box(&access), &ring, &expected).is_ok());
@@ -106,7 +106,7 @@ fn admission(criterion: &mut Criterion) {
         let store = Store::open(&Url::Sqlite(dir.path().join("symbolon.db")), Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let keys = MasterKeys::parse(&MasterKeys::generate(&SystemEntropy)).unwrap();
-        assemble(&config, store, &keys, Profile::Serve, World::default()).await.unwrap()
+        assemble(&config, store, keys, Profile::Serve, World::default()).await.unwrap()
     });
     let mut callers = Callers::default();
     for at in 0..20 {

@@ -44,7 +44,7 @@ async fn serve(url: &str, batching: &str) {
     store.migrate().await.unwrap();
     let world = World::default();
     let keys = MasterKeys::parse(MASTER_KEY).unwrap();
-    let mut service = assemble(&config, store.clone(), &keys, Profile::Dev, world.clone()).await.unwrap();
+    let mut service = assemble(&config, store.clone(), keys, Profile::Dev, world.clone()).await.unwrap();
     if batching == "one by one" {
         service.rotations = Rotations::start(
             store,

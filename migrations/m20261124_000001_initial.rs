@@ -29,7 +29,8 @@ pub(crate) fn statements(backend: DbBackend) -> Vec<String> {
         sessions_by_expiry(),
         sessions_by_revocation(),
         issue_requests_by_age(),
-        one_active_key(),
+        one_signing_key("one_active_signing_key", "active"),
+        one_signing_key("one_pending_signing_key", "pending"),
     ];
     let tables = tables.iter().map(|table| backend.build(table).to_string());
     tables.chain(indexes.iter().map(|index| backend.build(index).to_string())).collect()
@@ -138,21 +139,24 @@ fn signing_keys() -> TableCreateStatement {
         .col(ColumnDef::new(K::State).text().not_null())
         .col(ColumnDef::new(K::PublicKey).binary().not_null())
         .col(ColumnDef::new(K::MasterKeyId).integer().not_null())
-        .col(ColumnDef::new(K::SealedSeed).binary().not_null())
+        .col(ColumnDef::new(K::SealedSeed).binary())
         .col(ColumnDef::new(K::CreatedAt).big_integer().not_null())
+        .col(ColumnDef::new(K::AskedAt).big_integer())
         .col(ColumnDef::new(K::ActivatedAt).big_integer())
+        .col(ColumnDef::new(K::RetiredAt).big_integer())
+        .col(ColumnDef::new(K::EndedAt).big_integer())
         .take()
 }
 
-/// However many replicas start or rotate at once, one key of an algorithm signs.
-fn one_active_key() -> IndexCreateStatement {
+/// However many replicas start or rotate at once, one key of an algorithm signs, and one waits to.
+fn one_signing_key(name: &str, state: &str) -> IndexCreateStatement {
     Index::create()
         .if_not_exists()
-        .name("one_active_signing_key")
+        .name(name)
         .table(SigningKeys::Table)
         .col(SigningKeys::Algorithm)
         .unique()
-        .cond_where(Expr::col(SigningKeys::State).eq("active"))
+        .cond_where(Expr::col(SigningKeys::State).eq(state))
         .take()
 }
 
@@ -172,6 +176,7 @@ fn issuer() -> TableCreateStatement {
         .col(ColumnDef::new(Issuer::Id).integer().not_null().primary_key())
         .col(ColumnDef::new(Issuer::Issuer).text().not_null())
         .col(ColumnDef::new(Issuer::Epoch).uuid().not_null())
+        .col(ColumnDef::new(Issuer::LongestAccessTokenTtl).big_integer().not_null())
         .take()
 }
 
@@ -231,7 +236,10 @@ enum SigningKeys {
     MasterKeyId,
     SealedSeed,
     CreatedAt,
+    AskedAt,
     ActivatedAt,
+    RetiredAt,
+    EndedAt,
 }
 
 #[derive(DeriveIden)]
@@ -248,4 +256,5 @@ enum Issuer {
     #[expect(clippy::enum_variant_names, reason = "the column's name")]
     Issuer,
     Epoch,
+    LongestAccessTokenTtl,
 }

@@ -83,6 +83,13 @@ impl Audit {
         tracing::info!(target: TARGET, event = "subject_revoked", caller, subject, count, reason);
     }
 
+    /// A signing key changed: `published`, `asked_for`, `activated`, `retired`, `gone` or `revoked`; because of its schedule,
+    /// because a caller asked for it, or because one was compromised.
+    pub fn signing_key(&self, change: &'static str, key_id: &str, reason: &'static str, caller: Option<&str>) {
+        counter!("symbolon_signing_key_changes_total", "change" => change).increment(1);
+        tracing::info!(target: TARGET, event = "signing_key", change, key_id, reason, caller);
+    }
+
     /// A call changed what it may change of a session.
     pub fn updated(&self, caller: &str, session: &Session) {
         tracing::info!(target: TARGET, event = "updated", caller, session_id = %session.id,

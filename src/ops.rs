@@ -46,7 +46,7 @@ pub async fn serve(
     axum::serve(listener, routes).with_graceful_shutdown(shutdown).await
 }
 
-/// Ready is who can rotate: the keys were opened at start, so the database is what is left to ask. An edge alone is ready
+/// Ready is who can rotate and sign. An edge alone is ready
 /// once it has the issuer's keys: that the service is away later would take away every edge at once, and help nobody.
 async fn ready(State(ops): State<Ops>) -> (StatusCode, &'static str) {
     let service = match ops.served {
@@ -54,6 +54,10 @@ async fn ready(State(ops): State<Ops>) -> (StatusCode, &'static str) {
         Served::Edge(edge) if edge.is_ready() => return (StatusCode::OK, "ready\n"),
         Served::Edge(_) => return (StatusCode::SERVICE_UNAVAILABLE, "the token service has not answered yet\n"),
     };
+    if let Err(error) = service.can_sign() {
+        tracing::warn!(%error, "not ready");
+        return (StatusCode::SERVICE_UNAVAILABLE, "the signing key cannot be opened\n");
+    }
     match tokio::time::timeout(PATIENCE, service.store.check_writable()).await {
         Ok(Ok(true)) => (StatusCode::OK, "ready\n"),
         Ok(Ok(false)) => (StatusCode::SERVICE_UNAVAILABLE, "the database is read-only\n"),

@@ -13,7 +13,7 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::keys::MasterKeys;
 use crate::service::limits::Rates;
 use crate::service::rotations::{Batching, Rotations};
-use crate::service::{Limits, Service, keyring};
+use crate::service::{Feed, Keyring, Limits, Service, keyring};
 use crate::store::Store;
 use crate::token::access::AccessTokens;
 use crate::token::refresh::RefreshTokens;
@@ -36,13 +36,29 @@ impl Default for World {
 pub async fn assemble(
     config: &Config,
     store: Store,
-    master_keys: &MasterKeys,
+    master_keys: MasterKeys,
     profile: Profile,
     world: World,
 ) -> Result<Service, keyring::LoadError> {
     let World { clock, entropy } = world;
     let issuer = &config.issuer;
-    let ring = keyring::load(&store, master_keys, issuer, clock.as_ref(), entropy.as_ref()).await?;
+    let audit = Arc::new(Audit::default());
+    let access_tokens = AccessTokens::new(&master_keys, issuer);
+    let refresh_tokens = RefreshTokens::new(&master_keys, issuer, &config.retired_master_key_ids);
+    let keyring = Keyring::open(keyring::Parts {
+        store: store.clone(),
+        master_keys,
+        issuer: issuer.clone(),
+        clock: Arc::clone(&clock),
+        entropy: Arc::clone(&entropy),
+        audit: Arc::clone(&audit),
+        rotate_every: config.keys.rotate_every,
+        publish_ahead: config.keys.publish_ahead,
+    })
+    .await?;
+    let feed = Arc::new(Feed::new(store.clone(), Arc::clone(&clock), keyring.epoch()));
+    feed.compromised(keyring.ring().members());
+    feed.read_again(keyring.policy().longest_token).await?;
     let clients = Arc::new(ArcSwap::from_pointee(clients(&config.declared)));
     let callers = Arc::new(ArcSwap::from_pointee(callers(&config.declared, profile, &config.edge)));
     let rates = Rates { rotations: config.limits.rotations, issues: config.limits.issues };
@@ -61,11 +77,12 @@ pub async fn assemble(
         clients,
         callers,
         limits,
+        keyring,
+        feed,
+        access_tokens,
+        refresh_tokens,
         rotations,
-        ring,
-        access_tokens: AccessTokens::new(master_keys, issuer),
-        refresh_tokens: RefreshTokens::new(master_keys, issuer, &config.retired_master_key_ids),
-        audit: Audit::default(),
+        audit,
     })
 }
 

@@ -16,7 +16,6 @@ use zeroize::Zeroizing;
 
 use super::Failure;
 use super::listen::names_this_machine;
-use crate::pb::auth::auth_service_client::AuthServiceClient;
 use crate::tls::{self, File, Mistake};
 
 /// Where the service is, and who asks.
@@ -39,8 +38,8 @@ pub(super) struct Server {
     key_file: Option<PathBuf>,
 }
 
-/// A client that says who asks.
-pub(super) type Client = AuthServiceClient<InterceptedService<Channel, Bearer>>;
+/// A connection that says who asks, to be given to a generated client.
+pub(super) type Connection = InterceptedService<Channel, Bearer>;
 
 /// Puts the caller's secret, if there is one, on every call.
 #[derive(Clone)]
@@ -50,10 +49,10 @@ pub(super) struct Bearer(Option<MetadataValue<Ascii>>);
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Server {
-    pub(super) async fn connect(&self) -> Result<Client, Failure> {
+    pub(super) async fn connect(&self) -> Result<Connection, Failure> {
         let bearer = Bearer(self.token_file.as_deref().map(bearer).transpose()?);
         let channel = self.endpoint()?.connect().await.map_err(|cause| self.unreachable(&cause))?;
-        Ok(AuthServiceClient::with_interceptor(channel, bearer))
+        Ok(InterceptedService::new(channel, bearer))
     }
 
     fn endpoint(&self) -> Result<Endpoint, Failure> {

@@ -11,8 +11,10 @@ mod demo_users;
 mod dev;
 mod edge;
 mod https;
+mod keys;
 pub mod listen;
 mod migrate;
+mod output;
 mod reload;
 mod run;
 mod serve;
@@ -25,10 +27,11 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, Parser, Subcommand};
 
 pub use assemble::{World, assemble};
 pub use edge::build as build_edge;
+use output::print;
 pub use run::{Listeners, Running};
 
 /// Why a command ends early: a sentence for whoever typed it.
@@ -56,6 +59,9 @@ enum Command {
     /// Looks at sessions and ends them, through a running service
     #[command(subcommand)]
     Sessions(sessions::Sessions),
+    /// Looks after the keys that sign access tokens
+    #[command(subcommand)]
+    Keys(keys::Keys),
     /// Declares who may call
     #[command(subcommand)]
     Caller(caller::Command),
@@ -75,13 +81,6 @@ struct Configured {
     config: Option<PathBuf>,
 }
 
-/// How a list is shown.
-#[derive(Clone, Copy, ValueEnum)]
-enum Output {
-    Table,
-    Json,
-}
-
 /// Runs the command line of this process.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -91,6 +90,7 @@ pub fn main() -> ExitCode {
         Command::Edge(configured) => block_on(edge::edge(configured)),
         Command::Migrate(migrate) => block_on(migrate::migrate(migrate)),
         Command::Sessions(sessions) => block_on(sessions::sessions(sessions)),
+        Command::Keys(keys) => block_on(keys::keys(keys)),
         Command::Caller(command) => caller::caller(command),
         Command::Token(token) => token::token(token),
         Command::Config(configuration) => configuration::configuration(configuration),
@@ -107,12 +107,4 @@ pub fn main() -> ExitCode {
 
 fn block_on(work: impl Future<Output = Result<(), Failure>>) -> Result<(), Failure> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
-}
-
-/// Writes data to stdout. A reader that went away is no failure.
-fn print(text: &str) -> Result<(), Failure> {
-    match writeln!(std::io::stdout(), "{}", text.trim_end_matches('\n')) {
-        Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => Err(error.into()),
-        _ => Ok(()),
-    }
 }

@@ -120,6 +120,14 @@ impl Running {
             tasks.spawn(tls.follow(told(stopped.clone())));
         }
         tasks.spawn(followed.follow(Arc::clone(&service), told(stopped.clone())));
+        let (following, end) = (Arc::clone(&service), told(stopped.clone()));
+        tasks.spawn(async move {
+            tokio::select! {
+                () = following.follow() => {}
+                () = end => {}
+            }
+            Ok(())
+        });
         let (sweeper, end) = (Arc::clone(&service), told(stopped));
         tasks.spawn(async move {
             let mut end = pin!(end);
@@ -212,7 +220,7 @@ async fn told(mut stopped: watch::Receiver<bool>) {
 }
 
 /// Settings that are read and checked, and that no part of this version acts on yet.
-const NOT_YET: [&str; 3] = ["edge.mode", "gateway.", "keys."];
+const NOT_YET: [&str; 2] = ["edge.mode", "gateway."];
 
 /// Starts telemetry and reports what is probably not meant.
 pub(super) fn start_telemetry(loaded: &Loaded) -> Result<PrometheusHandle, Failure> {

@@ -53,7 +53,8 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
              can heal. Set synchronous_standby_names, and leave synchronous_commit on"
         );
     }
-    let service = assemble(&config, store, &keys, Profile::Serve, World::default()).await?;
+    let master_keys: Vec<_> = keys.iter().map(|key| key.id().to_string()).collect();
+    let service = assemble(&config, store, keys, Profile::Serve, World::default()).await?;
 
     if config.declared.callers.is_empty() {
         tracing::warn!("no caller is declared: every call is refused. Declare some in SYMBOLON_CALLERS_FILE");
@@ -70,7 +71,6 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
         built.ready().await;
     }
     let edge = (edge != 0).then_some(edge);
-    let master_keys: Vec<_> = keys.iter().map(|key| key.id().to_string()).collect();
     let tls = config.grpc.tls.is_some();
     tracing::info!(grpc, ops, edge, tls, issuer = config.issuer, master_keys = master_keys.join(","), "serving");
     running.until_told().await

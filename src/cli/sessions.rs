@@ -1,12 +1,11 @@
 //! `symbolon sessions`: a gRPC client of a running service, so that it works beside it.
 
 use clap::{Subcommand, ValueEnum};
-use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
 
+use super::Failure;
 use super::client::Server;
-use super::{Failure, Output, print};
-use crate::pb;
+use super::output::{Output, json, print, shown, table};
+use crate::pb::auth::auth_service_client::AuthServiceClient;
 use crate::pb::auth::{
     ExplainSessionRequest, ExplainSessionResponse, ListSessionsRequest, ListSessionsResponse, RevokeReason,
     RevokeSessionRequest, RevokeSessionResponse, Session, SessionState, revoke_session_request,
@@ -77,9 +76,7 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
         }
         Sessions::Explain { session_id, output, server } => {
             let request = ExplainSessionRequest { session_id };
-            let explained = server
-                .connect()
-                .await?
+            let explained = AuthServiceClient::new(server.connect().await?)
                 .explain_session(request)
                 .await
                 .map_err(|status| server.told(&status))?
@@ -95,9 +92,7 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
                 reason: reason.into(),
                 subject,
             };
-            let RevokeSessionResponse { revoked } = server
-                .connect()
-                .await?
+            let RevokeSessionResponse { revoked } = AuthServiceClient::new(server.connect().await?)
                 .revoke_session(request)
                 .await
                 .map_err(|status| server.told(&status))?
@@ -108,7 +103,7 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
 }
 
 async fn list(server: Server, mut request: ListSessionsRequest, output: Output) -> Result<(), Failure> {
-    let mut client = server.connect().await?;
+    let mut client = AuthServiceClient::new(server.connect().await?);
     let mut all = ListSessionsResponse::default();
     loop {
         let page = client.list_sessions(request.clone()).await.map_err(|status| server.told(&status))?.into_inner();
@@ -139,17 +134,6 @@ impl From<Reason> for i32 {
         }
         .into()
     }
-}
-
-/// The message as protobuf's JSON mapping has it, as grpcurl shows it.
-fn json(message: &str, content: &impl Message) -> Result<String, Failure> {
-    let pool = DescriptorPool::decode(pb::FILE_DESCRIPTOR_SET)?;
-    let descriptor = pool.get_message_by_name(&format!("symbolon.auth.v1.{message}")).ok_or("no such message")?;
-    let dynamic = DynamicMessage::decode(descriptor, content.encode_to_vec().as_slice())?;
-    let mut bytes = Vec::new();
-    let mut serializer = serde_json::Serializer::pretty(&mut bytes);
-    dynamic.serialize_with_options(&mut serializer, &SerializeOptions::new())?;
-    Ok(String::from_utf8(bytes)?)
 }
 
 fn row(session: &Session) -> Vec<String> {
@@ -187,20 +171,4 @@ fn state(state: SessionState) -> &'static str {
         SessionState::Revoked => "revoked",
         SessionState::Unspecified => "unknown",
     }
-}
-
-fn shown(time: prost_types::Timestamp) -> String {
-    crate::time::Timestamp::from_seconds(time.seconds).to_string()
-}
-
-/// Columns as wide as their widest cell. What a browser said of itself is shown on one line.
-fn table(head: &[&str], rows: &[Vec<String>]) -> String {
-    let head: Vec<String> = head.iter().map(ToString::to_string).collect();
-    let lines: Vec<&Vec<String>> = std::iter::once(&head).chain(rows).collect();
-    let width = |at: usize| lines.iter().map(|line| line[at].chars().count()).max().unwrap_or(0);
-    let line = |cells: &Vec<String>| {
-        let padded = cells.iter().enumerate().map(|(at, cell)| format!("{cell:<0$}", width(at)));
-        padded.collect::<Vec<_>>().join("  ").trim_end().to_owned() + "\n"
-    };
-    lines.iter().map(|cells| line(cells)).collect()
 }

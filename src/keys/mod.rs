@@ -2,6 +2,7 @@
 //! no database, no network and no clock.
 
 pub mod master;
+pub mod plan;
 pub mod ring;
 pub mod seal;
 pub mod signing_key;

@@ -1,10 +1,14 @@
 //! The ring: all keys that sign or verify now. Says who signs, who verifies and what verifiers are told; when a key
 //! moves on is not its business.
 
+use std::time::Duration;
+
 use ed25519_dalek::VerifyingKey;
 use symbolon_verifier::KeySource;
 
-use crate::keys::signing_key::{Algorithm, PublicKey, SigningKey};
+use crate::keys::seal::Closed;
+use crate::keys::signing_key::{Jwk, PublicKey, SigningKey};
+use crate::time::Timestamp;
 
 /// Where a key stands in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,54 +56,93 @@ impl KeyState {
     }
 }
 
-/// The keys that sign or verify now.
-pub struct Ring {
-    signer: SigningKey,
-    published: Vec<PublicKey>,
+/// A key of the ring as it is kept: its public half and where it stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    pub public: PublicKey,
+    pub state: KeyState,
+    /// When it was made and published.
+    pub created_at: Timestamp,
+    /// When somebody asked for it to sign, if that was before its time.
+    pub asked_at: Option<Timestamp>,
+    /// When it began to sign.
+    pub activated_at: Option<Timestamp>,
+    /// When it stopped signing.
+    pub retired_at: Option<Timestamp>,
+    /// When its tokens were refused from.
+    pub ended_at: Option<Timestamp>,
 }
 
-/// A public key as verifiers read it (RFC 7517 section 4, RFC 8037 section 2).
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Jwk {
-    pub kty: &'static str,
-    pub kid: String,
-    pub usage: &'static str,
-    pub alg: &'static str,
-    pub crv: &'static str,
-    pub x: String,
+impl Member {
+    /// A key in this state of which nothing else is known.
+    #[must_use]
+    pub fn made(public: PublicKey, state: KeyState) -> Self {
+        Self {
+            public,
+            state,
+            created_at: Timestamp::EPOCH,
+            asked_at: None,
+            activated_at: None,
+            retired_at: None,
+            ended_at: None,
+        }
+    }
+}
+
+/// The keys that sign or verify now.
+pub struct Ring {
+    signer: Result<SigningKey, Closed>,
+    members: Vec<Member>,
+    jwks_max_age: Duration,
 }
 
 impl Ring {
-    /// A ring in which `signer` signs, and the published ones among `keys` verify beside it.
+    /// A ring in which `signer` signs, and the published ones among `members` verify.
     #[must_use]
-    pub fn new(signer: SigningKey, keys: impl IntoIterator<Item = (PublicKey, KeyState)>) -> Self {
-        let others =
-            keys.into_iter().filter(|(key, state)| state.is_published() && key != signer.public()).map(|(key, _)| key);
-        let published = [signer.public().clone()].into_iter().chain(others).collect();
-        Self { signer, published }
+    pub fn new(signer: Result<SigningKey, Closed>, members: Vec<Member>, jwks_max_age: Duration) -> Self {
+        Self { signer, members, jwks_max_age }
     }
 
+    /// A ring of one key, which signs.
     #[must_use]
-    pub fn signer(&self) -> &SigningKey {
-        &self.signer
+    pub fn of_one(signer: SigningKey) -> Self {
+        let only = Member::made(signer.public().clone(), KeyState::Active);
+        Self::new(Ok(signer), vec![only], Duration::ZERO)
     }
 
-    /// The JWK Set: keys that verify now, and keys that will sign soon.
+    /// The key that signs.
+    ///
+    /// # Errors
+    /// If none of the held master keys opens it.
+    pub fn signer(&self) -> Result<&SigningKey, Closed> {
+        self.signer.as_ref().map_err(|closed| *closed)
+    }
+
+    /// Every key that is not gone, oldest first.
+    #[must_use]
+    pub fn members(&self) -> &[Member] {
+        &self.members
+    }
+
+    /// The JWK Set: keys that verify now, and keys that will sign soon. The one that signs comes first.
     pub fn jwks(&self) -> impl Iterator<Item = Jwk> {
-        self.published.iter().map(|key| Jwk {
-            kty: "OKP",
-            kid: key.key_id().to_owned(),
-            usage: "sig",
-            alg: Algorithm::EdDsa.name(),
-            crv: "Ed25519",
-            x: key.x(),
-        })
+        let published = || self.members.iter().filter(|member| member.state.is_published());
+        let signs = |member: &&Member| member.state == KeyState::Active;
+        let others = published().filter(move |member| !signs(member));
+        published().filter(signs).chain(others).map(|member| member.public.jwk())
+    }
+
+    /// How long verifiers may keep the JWK Set: so short that they know every key before it signs.
+    #[must_use]
+    pub fn jwks_max_age(&self) -> Duration {
+        self.jwks_max_age
     }
 }
 
 impl KeySource for Ring {
     fn verifying_key(&self, kid: &str) -> Option<VerifyingKey> {
-        self.published.iter().find(|key| key.key_id() == kid).map(|key| *key.verifying_key())
+        let published = self.members.iter().filter(|member| member.state.is_published());
+        published.map(|member| &member.public).find(|key| key.key_id() == kid).map(|key| *key.verifying_key())
     }
 }
 
@@ -110,16 +153,15 @@ mod tests {
 
     #[test]
     fn only_published_keys_verify_and_are_told_of() {
-        let generate = || SigningKey::generate(&SystemEntropy).public().clone();
-        let signer = SigningKey::generate(&SystemEntropy);
-        let own = (signer.public().clone(), KeyState::Active);
-        let others = [KeyState::Pending, KeyState::Retiring, KeyState::Gone, KeyState::Compromised];
-        let others: Vec<_> = others.into_iter().map(|state| (generate(), state)).collect();
-        let ring = Ring::new(signer, [own.clone()].into_iter().chain(others.clone()));
+        let member = |state| Member::made(SigningKey::generate(&SystemEntropy).public().clone(), state);
+        let states = [KeyState::Pending, KeyState::Active, KeyState::Retiring, KeyState::Gone, KeyState::Compromised];
+        let members: Vec<_> = states.into_iter().map(member).collect();
+        let ring = Ring::new(Ok(SigningKey::generate(&SystemEntropy)), members.clone(), Duration::ZERO);
 
         let told: Vec<_> = ring.jwks().map(|jwk| jwk.kid).collect();
-        assert_eq!(told, [own.0.key_id(), others[0].0.key_id(), others[1].0.key_id()]);
+        let ids: Vec<_> = members.iter().map(|member| member.public.key_id()).collect();
+        assert_eq!(told, [ids[1], ids[0], ids[2]]);
         assert!(told.iter().all(|kid| ring.verifying_key(kid).is_some()));
-        assert!(others[2..].iter().all(|(key, _)| ring.verifying_key(key.key_id()).is_none()));
+        assert!(ids[3..].iter().all(|kid| ring.verifying_key(kid).is_none()));
     }
 }

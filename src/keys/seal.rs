@@ -35,6 +35,8 @@ pub enum Closed {
     MasterKeyUnknown(u8),
     #[error("not sealed under master key {0} for this issuer and key")]
     Mismatch(u8),
+    #[error("not there: no key signs, or its private half was forgotten when it stopped signing")]
+    Forgotten,
 }
 
 /// Seals `secret` under the first master key.

@@ -51,6 +51,17 @@ pub struct PublicKey {
     key: VerifyingKey,
 }
 
+/// A public key as verifiers read it (RFC 7517 section 4, RFC 8037 section 2).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Jwk {
+    pub kty: &'static str,
+    pub kid: String,
+    pub usage: &'static str,
+    pub alg: &'static str,
+    pub crv: &'static str,
+    pub x: String,
+}
+
 impl SigningKey {
     /// The pair of this seed (RFC 8032 section 5.1.5).
     #[must_use]
@@ -123,10 +134,17 @@ impl PublicKey {
         &self.key
     }
 
-    /// The member `x` of its JWK (RFC 8037 section 2).
+    /// As verifiers read it.
     #[must_use]
-    pub fn x(&self) -> String {
-        URL_SAFE_NO_PAD.encode(self.key.as_bytes())
+    pub fn jwk(&self) -> Jwk {
+        Jwk {
+            kty: "OKP",
+            kid: self.key_id.clone(),
+            usage: "sig",
+            alg: Algorithm::EdDsa.name(),
+            crv: "Ed25519",
+            x: URL_SAFE_NO_PAD.encode(self.key.as_bytes()),
+        }
     }
 
     fn binding<'a>(&'a self, issuer: &'a str) -> Binding<'a> {
@@ -144,7 +162,7 @@ mod tests {
         let x = URL_SAFE_NO_PAD.decode("11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo").unwrap();
         let public = PublicKey::from_bytes(&x).unwrap();
         assert_eq!(public.key_id(), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
-        assert_eq!(public.x(), "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
+        assert_eq!(public.jwk().x, "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo");
     }
 
     #[test]

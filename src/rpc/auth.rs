@@ -1,76 +1,18 @@
 //! `AuthService`: each method decodes, calls its use case and encodes.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tonic::{Request, Response, Status};
 
 use crate::pb::auth as pb;
 use crate::pb::auth::auth_service_server::AuthService;
-use crate::rpc::gate::{Admitted, count};
-use crate::rpc::status::Failure;
+use crate::rpc::call::Call;
+use crate::rpc::watch::{self, Watch};
 use crate::rpc::{decode, encode};
+use crate::service::Service;
 use crate::service::page::Query;
-use crate::service::{Caller, Error, Service};
-use crate::time::Timestamp;
-
-/// The longest a call may take, whatever the client allows: below every proxy's patience. A call waits for nothing but
-/// the database.
-const CAP: Duration = Duration::from_secs(5);
 
 pub(super) struct Auth(pub(super) Arc<Service>);
-
-/// A call that was let in: who called, and when.
-struct Call {
-    method: &'static str,
-    caller: Arc<Caller>,
-    now: Timestamp,
-}
-
-impl Auth {
-    /// What the gate knows of a request; whatever came round it is nobody's.
-    fn admit<T>(&self, request: &Request<T>) -> Result<Call, Status> {
-        let admitted = request.extensions().get().ok_or(Failure::CallerUnauthenticated)?;
-        let Admitted { method, caller } = admitted;
-        Ok(Call { method, caller: Arc::clone(caller), now: self.0.now() })
-    }
-}
-
-impl Call {
-    /// Runs the work of a call within its time, and turns a failure into a status.
-    async fn answer<T>(&self, work: impl Future<Output = Result<T, Failure>>) -> Result<Response<T>, Status> {
-        let outcome = tokio::time::timeout(CAP, work).await.unwrap_or_else(|_| Err(too_slow()));
-        let reason = outcome.as_ref().err().map_or("OK", |failure| failure.row().name());
-        count(self.method, reason);
-        outcome.map(Response::new).map_err(|failure| {
-            self.tell(&failure);
-            failure.into()
-        })
-    }
-
-    /// Causes go to the log; what a caller did wrong is told to the caller alone.
-    fn tell(&self, failure: &Failure) {
-        match failure {
-            Failure::Service(Error::StoreUnavailable(cause) | Error::SigningUnavailable(cause)) => {
-                tracing::warn!(method = self.method, reason = failure.row().name(), cause = %chain(cause.as_ref()));
-            }
-            Failure::Service(Error::Internal(cause)) => {
-                tracing::error!(method = self.method, reason = failure.row().name(), cause = %chain(cause.as_ref()));
-            }
-            Failure::Service(_) | Failure::FieldsInvalid(_) | Failure::CallerUnauthenticated => {}
-        }
-    }
-}
-
-fn too_slow() -> Failure {
-    Error::StoreUnavailable(format!("no answer within {CAP:?}").into()).into()
-}
-
-/// An error and what caused it, in one line.
-fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
-}
 
 #[tonic::async_trait]
 impl AuthService for Auth {
@@ -78,7 +20,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::IssueTokensRequest>,
     ) -> Result<Response<pb::IssueTokensResponse>, Status> {
-        let call = self.admit(&request)?;
+        let call = Call::of(&self.0, &request)?;
         call.answer(async {
             let issue = decode::issue(request.into_inner(), call.now)?;
             let (tokens, session) = encode::granted(self.0.issue(&call.caller, issue, call.now).await?);
@@ -91,7 +33,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RefreshTokensRequest>,
     ) -> Result<Response<pb::RefreshTokensResponse>, Status> {
-        let call = self.admit(&request)?;
+        let call = Call::of(&self.0, &request)?;
         call.answer(async {
             let refresh = decode::refresh(request.into_inner())?;
             let (tokens, session) = encode::granted(self.0.refresh(&call.caller, &refresh).await?);
@@ -104,7 +46,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RevokeSessionRequest>,
     ) -> Result<Response<pb::RevokeSessionResponse>, Status> {
-        let call = self.admit(&request)?;
+        let call = Call::of(&self.0, &request)?;
         call.answer(async {
             let (target, subject, reason) = decode::revoke(request.into_inner())?;
             let revoked = self.0.revoke(&call.caller, target, subject.as_deref(), reason, call.now).await?;
@@ -117,7 +59,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::RevokeSubjectSessionsRequest>,
     ) -> Result<Response<pb::RevokeSubjectSessionsResponse>, Status> {
-        let call = self.admit(&request)?;
+        let call = Call::of(&self.0, &request)?;
         call.answer(async {
             let revoke = decode::revoke_subject(request.into_inner())?;
             let client_id = revoke.client_id.as_deref();
@@ -134,7 +76,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::IntrospectTokenRequest>,
     ) -> Result<Response<pb::IntrospectTokenResponse>, Status> {
-        let call = self.admit(&request)?;
+        let call = Call::of(&self.0, &request)?;
         call.answer(async {
             let active = self.0.introspect(&call.caller, &request.into_inner().token, call.now).await?;
             Ok(encode::introspected(active, self.0.access_tokens.issuer()))
@@ -146,7 +88,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ListSessionsRequest>,
     ) -> Result<Response<pb::ListSessionsResponse>, Status> {
-        let call = self.admit(&request)?;
+        let call = Call::of(&self.0, &request)?;
         call.answer(async {
             let list = decode::list(request.into_inner())?;
             let query = Query {
@@ -164,7 +106,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::GetSessionRequest>,
     ) -> Result<Response<pb::GetSessionResponse>, Status> {
-        let call = self.admit(&request)?;
+        let call = Call::of(&self.0, &request)?;
         call.answer(async {
             let id = decode::required_session_id(&request.into_inner().session_id)?;
             let session = self.0.get(&call.caller, id).await?;
@@ -177,7 +119,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::ExplainSessionRequest>,
     ) -> Result<Response<pb::ExplainSessionResponse>, Status> {
-        let call = self.admit(&request)?;
+        let call = Call::of(&self.0, &request)?;
         call.answer(async {
             let id = decode::required_session_id(&request.into_inner().session_id)?;
             Ok(encode::explanation(self.0.explain(&call.caller, id, call.now).await?, call.now))
@@ -189,7 +131,7 @@ impl AuthService for Auth {
         &self,
         request: Request<pb::UpdateSessionRequest>,
     ) -> Result<Response<pb::UpdateSessionResponse>, Status> {
-        let call = self.admit(&request)?;
+        let call = Call::of(&self.0, &request)?;
         call.answer(async {
             let (id, update) = decode::update(request.into_inner())?;
             let session = self.0.update(&call.caller, id, &update, call.now).await?;
@@ -199,7 +141,23 @@ impl AuthService for Auth {
     }
 
     async fn get_jwks(&self, request: Request<pb::GetJwksRequest>) -> Result<Response<pb::GetJwksResponse>, Status> {
-        let call = self.admit(&request)?;
-        call.answer(async { Ok(encode::jwks(&self.0.ring, self.0.access_tokens.issuer())) }).await
+        let call = Call::of(&self.0, &request)?;
+        call.answer(async { Ok(encode::jwks(&self.0.keyring.ring(), self.0.access_tokens.issuer())) }).await
+    }
+
+    type WatchRevocationsStream = Watch;
+
+    async fn watch_revocations(
+        &self,
+        request: Request<pb::WatchRevocationsRequest>,
+    ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
+        let call = Call::of(&self.0, &request)?;
+        call.clone()
+            .answer(async {
+                let cursor = decode::cursor(&request.into_inner().cursor)?;
+                let watcher = self.0.feed.watch(cursor, self.0.keyring.policy().longest_token)?;
+                Ok(watch::stream(Arc::clone(&self.0), call.caller, watcher))
+            })
+            .await
     }
 }

@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::pb::auth as pb;
 use crate::rpc::status::Failure;
 use crate::rpc::violations::Fields;
+use crate::service::feed::Cursor;
 use crate::service::issue::{Issue, IssueRequest};
 use crate::service::refresh::Refresh;
 use crate::service::revoke::Target;
@@ -154,6 +155,33 @@ pub(super) fn update(message: pb::UpdateSessionRequest) -> Result<(SessionId, Up
         label: message.label.map(|label| fields.label("label", label)),
     };
     Ok((fields.done_with(id)?, update))
+}
+
+/// Where a watch begins; `None` for everything.
+pub(super) fn cursor(text: &str) -> Result<Option<Cursor>, Failure> {
+    let mut fields = Fields::default();
+    let cursor = optional(text).map(Cursor::read);
+    if cursor == Some(None) {
+        fields.refuse("cursor", "must be the last cursor that was received, as it was");
+    }
+    fields.done(cursor.flatten())
+}
+
+/// Which ring of keys is meant: there is one.
+pub(super) fn algorithm(algorithm: i32) -> Result<(), Failure> {
+    let mut fields = Fields::default();
+    match pb::Algorithm::try_from(algorithm) {
+        Ok(pb::Algorithm::Unspecified | pb::Algorithm::Eddsa) => {}
+        Ok(pb::Algorithm::Es256) | Err(_) => fields.refuse("algorithm", "must be ALGORITHM_EDDSA or unset"),
+    }
+    fields.done(())
+}
+
+/// The `kid` of a key.
+pub(super) fn key_id(key_id: String) -> Result<String, Failure> {
+    let mut fields = Fields::default();
+    let key_id = fields.name("key_id", key_id);
+    fields.done(key_id)
 }
 
 fn device(fields: &mut Fields, message: Option<pb::Device>) -> Device {

@@ -1,9 +1,11 @@
 //! From what the use cases answer to messages.
 
+mod feed;
+mod keys;
+
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
-use crate::keys::Ring;
 use crate::pb::auth as pb;
 use crate::service::Granted;
 use crate::service::explain::Explanation;
@@ -12,8 +14,8 @@ use crate::service::sessions::Page;
 use crate::session::{Claims, Decision, DecisionKind, Device, RevokeReason, Session, State};
 use crate::time::Timestamp;
 
-/// How long a JWK Set may be kept.
-const JWKS_MAX_AGE_SECONDS: i64 = 300;
+pub(super) use feed::event;
+pub(super) use keys::{jwks, signing_key};
 
 pub(super) fn granted(granted: Granted) -> (pb::TokenPair, pb::Session) {
     let Granted { access, refresh_token, session: held, at } = granted;
@@ -133,23 +135,6 @@ pub(super) fn introspected(active: Option<Active>, issuer: &str) -> pb::Introspe
             auth_time: found.authentication.auth_time.seconds(),
             claims: given_claims(found.claims),
         },
-    }
-}
-
-pub(super) fn jwks(ring: &Ring, issuer: &str) -> pb::GetJwksResponse {
-    let key = |key: crate::keys::ring::Jwk| pb::Jwk {
-        kty: key.kty.to_owned(),
-        kid: key.kid,
-        r#use: key.usage.to_owned(),
-        alg: key.alg.to_owned(),
-        crv: key.crv.to_owned(),
-        x: key.x,
-        y: String::new(),
-    };
-    pb::GetJwksResponse {
-        keys: ring.jwks().map(key).collect(),
-        max_age: Some(prost_types::Duration { seconds: JWKS_MAX_AGE_SECONDS, nanos: 0 }),
-        issuer: issuer.to_owned(),
     }
 }
 

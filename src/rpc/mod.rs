@@ -2,6 +2,7 @@
 //! [`status`]; an `if` about business would be in the wrong room.
 
 mod auth;
+mod call;
 mod caller;
 mod connection;
 mod decode;
@@ -9,11 +10,13 @@ mod encode;
 mod gate;
 mod handshake;
 mod in_process;
+mod keys;
 pub mod methods;
 mod peer;
 mod server;
 pub mod status;
 mod violations;
+mod watch;
 
 pub use gate::Gate;
 pub use in_process::in_process;

@@ -14,11 +14,13 @@ use tonic_reflection::server as reflection;
 
 use crate::pb;
 use crate::pb::auth::auth_service_server::{self, AuthServiceServer};
+use crate::pb::auth::key_service_server::{self, KeyServiceServer};
 use crate::rpc::auth::Auth;
 use crate::rpc::connection;
 use crate::rpc::gate::Gate;
+use crate::rpc::keys::Keys;
 use crate::rpc::methods::Methods;
-use crate::service::{Service, Store};
+use crate::service::Service;
 use crate::tls::Current;
 
 /// What one server takes at the most.
@@ -84,11 +86,12 @@ pub struct Server {
 /// If the server cannot run at all; a failing connection is not an error.
 pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result<(), transport::Error> {
     let Server { service, methods, listeners, tls, limits, reflection } = server;
-    let store = service.store.clone();
+    let followed = Arc::clone(&service);
     let gate = Gate::new(Arc::clone(&service), methods);
-    let auth = AuthServiceServer::new(Auth(service)).max_decoding_message_size(limits.message);
+    let auth = AuthServiceServer::new(Auth(Arc::clone(&service))).max_decoding_message_size(limits.message);
+    let keys = KeyServiceServer::new(Keys(service)).max_decoding_message_size(limits.message);
     let (health_reporter, health) = tonic_health::server::health_reporter();
-    health_reporter.set_serving::<AuthServiceServer<Auth>>().await;
+    tell(&health_reporter, true).await;
 
     let mut builder = transport::Server::builder()
         .http2_max_header_list_size(limits.header_list)
@@ -97,12 +100,12 @@ pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result
         .http2_keepalive_timeout(Some(limits.keepalive_timeout))
         .max_connection_age(limits.connection_age)
         .layer(gate);
-    let mut routes = builder.add_service(auth).add_service(health);
+    let mut routes = builder.add_service(auth).add_service(keys).add_service(health);
     if reflection {
         routes = routes.add_service(describe().build_v1().expect(DESCRIBED));
         routes = routes.add_service(describe().build_v1alpha().expect(DESCRIBED));
     }
-    let leave = follow(store, shutdown, health_reporter);
+    let leave = follow(followed, shutdown, health_reporter);
     let connections = connection::accept(listeners, tls, limits.connections, limits.greeting);
     routes.serve_with_incoming_shutdown(connections, leave).await
 }
@@ -117,24 +120,27 @@ fn describe() -> reflection::Builder<'static> {
         .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
         // The contract also has a service that is others' to serve.
         .with_service_name(auth_service_server::SERVICE_NAME)
+        .with_service_name(key_service_server::SERVICE_NAME)
         .with_service_name(health_server::SERVICE_NAME)
 }
 
 /// How often the database is asked whether it takes writes.
 const PULSE: Duration = Duration::from_secs(2);
 
-/// Has health checks follow the database, and tells them that the end has come before the listeners close.
-async fn follow(store: Store, shutdown: impl Future<Output = ()>, health: HealthReporter) {
+/// Has health checks follow the database, and tells them and the watchers that the end has come before the listeners close.
+async fn follow(service: Arc<Service>, shutdown: impl Future<Output = ()>, health: HealthReporter) {
     let mut shutdown = pin!(shutdown);
     while tokio::time::timeout(PULSE, &mut shutdown).await.is_err() {
-        let writable = tokio::time::timeout(PULSE, store.check_writable()).await;
-        tell(&health, matches!(writable, Ok(Ok(true)))).await;
+        let writable = tokio::time::timeout(PULSE, service.store.check_writable()).await;
+        tell(&health, matches!(writable, Ok(Ok(true))) && service.can_sign().is_ok()).await;
     }
+    service.feed.close();
     tell(&health, false).await;
 }
 
 async fn tell(health: &HealthReporter, serving: bool) {
     let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-    health.set_service_status("", status).await;
-    health.set_service_status(AuthServiceServer::<Auth>::NAME, status).await;
+    for name in ["", AuthServiceServer::<Auth>::NAME, KeyServiceServer::<Keys>::NAME] {
+        health.set_service_status(name, status).await;
+    }
 }

@@ -51,7 +51,7 @@ impl Row {
 }
 
 /// Every reason this version answers.
-pub const TABLE: [Row; 18] = {
+pub const TABLE: [Row; 22] = {
     use ErrorReason as R;
     const fn row(reason: ErrorReason, code: Code, message: &'static str) -> Row {
         Row { reason, code, message, retry: false }
@@ -76,6 +76,10 @@ pub const TABLE: [Row; 18] = {
         retry(R::MasterKeyUnknown, "this server does not hold the key of this token (yet): keep it and try again"),
         retry(R::StoreUnavailable, "the database is not available: try again"),
         retry(R::SigningUnavailable, "no signing key is usable: try again"),
+        retry(R::ShuttingDown, "the stream ends here: connect again with the last cursor"),
+        row(R::CursorExpired, Code::OutOfRange, "the cursor says nothing here: connect again without one"),
+        retry(R::WatcherTooSlow, "too much was left unread: connect again with the last cursor"),
+        row(R::SigningKeyNotFound, Code::NotFound, "there is no such signing key"),
         Row { code: Code::ResourceExhausted, ..retry(R::RateLimited, "too many of these calls: wait before the next") },
         row(R::Internal, Code::Internal, "a fault of the server; its log has the cause"),
     ]
@@ -99,6 +103,10 @@ impl Failure {
                 Error::SessionExpired => ErrorReason::SessionExpired,
                 Error::SessionRevoked => ErrorReason::SessionRevoked,
                 Error::SessionNotFound => ErrorReason::SessionNotFound,
+                Error::SigningKeyNotFound => ErrorReason::SigningKeyNotFound,
+                Error::CursorExpired => ErrorReason::CursorExpired,
+                Error::WatcherTooSlow => ErrorReason::WatcherTooSlow,
+                Error::ShuttingDown => ErrorReason::ShuttingDown,
                 Error::MasterKeyUnknown(_) => ErrorReason::MasterKeyUnknown,
                 Error::StoreUnavailable(_) => ErrorReason::StoreUnavailable,
                 Error::SigningUnavailable(_) => ErrorReason::SigningUnavailable,

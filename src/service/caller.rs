@@ -235,6 +235,12 @@ impl Callers {
         self.by_name.get(name).cloned()
     }
 
+    /// Whether a caller who was let in before is still declared as it was.
+    #[must_use]
+    pub fn still_knows(&self, caller: &Caller) -> bool {
+        self.by_name.get(&caller.name).or(self.local.as_ref()).is_some_and(|known| **known == *caller)
+    }
+
     /// Who a peer on this machine is that shows no credential; nobody, unless it was let in.
     #[must_use]
     pub fn local(&self) -> Option<Arc<Caller>> {

@@ -40,6 +40,14 @@ pub enum Error {
     RateLimited(Duration),
     #[error("no such session")]
     SessionNotFound,
+    #[error("no such signing key")]
+    SigningKeyNotFound,
+    #[error("the cursor is of another database, of the future, or too old")]
+    CursorExpired,
+    #[error("the watcher left lying what was there for it")]
+    WatcherTooSlow,
+    #[error("the stream ends")]
+    ShuttingDown,
     #[error("minted under master key {0}, which this process does not hold")]
     MasterKeyUnknown(u8),
     /// The database did not answer, or others were faster every time.

@@ -46,6 +46,7 @@ impl Service {
         let session = self.new_session(caller, &issue, now)?;
         // Minted before it is stored: a session whose token cannot be made shall not exist.
         let granted = self.grant(session, &[], &[], now)?;
+        self.keyring.grants(granted.session.lifetimes.access_token_ttl).await?;
         match self.store.create(&granted.session, issue.request.as_ref()).await? {
             Issued::Created => {
                 self.audit.issued(&caller.name, &granted.session);

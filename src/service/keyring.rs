@@ -1,15 +1,24 @@
-//! Loading the ring: whose database this is, whether the held master keys are the ones it was used with, and the keys
-//! that sign and verify. Makes the first signing key.
+//! The ring of a running service: loaded at start, followed while others change it, and changed when the plan says so.
+//! The plan is made by [`crate::keys::plan`]; each change is applied only to the ring it was made for, so that any number
+//! of replicas agree.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
 use thiserror::Error;
-use uuid::Builder;
+use uuid::{Builder, Uuid};
 
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
+use crate::keys::plan::{Change, Policy, plan};
 use crate::keys::ring::KeyState;
 use crate::keys::seal::Closed;
 use crate::keys::{MasterKeys, Ring, SigningKey};
 use crate::store::{self, Store, StoredKey};
+use crate::time::Timestamp;
 
 /// Why the keys cannot be used: a sentence for whoever starts the process, with what to do.
 #[derive(Debug, Error)]
@@ -30,43 +39,191 @@ pub enum LoadError {
     Store(#[from] store::Error),
 }
 
-/// Loads the ring of this issuer, and makes its first signing key if there is none.
-pub async fn load(
-    store: &Store,
-    master_keys: &MasterKeys,
-    issuer: &str,
-    clock: &dyn Clock,
-    entropy: &dyn Entropy,
-) -> Result<Ring, LoadError> {
-    let epoch = Builder::from_random_bytes(entropy.bytes()).into_uuid();
-    let identity = store.identify(issuer, epoch).await?;
-    if identity.issuer != issuer {
-        return Err(LoadError::OtherIssuer { stored: identity.issuer, configured: issuer.to_owned() });
-    }
-    for key in master_keys.iter() {
-        if !store.recognise_master_key(key.id(), key.check_value()).await? {
-            return Err(LoadError::OtherMasterKey(key.id()));
-        }
-    }
-    let mut keys = store.signing_keys().await?;
-    if !keys.iter().any(is_active) {
-        let fresh = SigningKey::generate(entropy);
-        let sealed = fresh.seal(master_keys, issuer, entropy);
-        let offered = StoredKey { public: fresh.public().clone(), state: KeyState::Active, sealed };
-        store.offer_active_key(&offered, clock.now()).await?;
-        // Another replica may have been faster: its key is the one that signs.
-        keys = store.signing_keys().await?;
-    }
-    let active = keys.iter().find(|key| is_active(key)).ok_or_else(|| store::Error::Impossible {
-        table: "signing_keys",
-        column: "state",
-        id: "the active key".to_owned(),
-    })?;
-    let signer = SigningKey::open(master_keys, issuer, &active.public, &active.sealed)
-        .map_err(|closed| LoadError::ActiveKeyClosed { key_id: active.public.key_id().to_owned(), closed })?;
-    Ok(Ring::new(signer, keys.into_iter().map(|key| (key.public, key.state))))
+/// What the keyring is made of.
+pub struct Parts {
+    pub store: Store,
+    pub master_keys: MasterKeys,
+    pub issuer: String,
+    pub clock: Arc<dyn Clock>,
+    pub entropy: Arc<dyn Entropy>,
+    pub audit: Arc<Audit>,
+    /// How long a key signs.
+    pub rotate_every: Duration,
+    /// How long it is published before it signs.
+    pub publish_ahead: Duration,
 }
 
-fn is_active(key: &StoredKey) -> bool {
-    key.state == KeyState::Active
+/// The signing keys of one issuer.
+pub struct Keyring {
+    parts: Parts,
+    /// Of the database.
+    epoch: Uuid,
+    /// Seconds: the longest life an access token was ever granted here, as far as is known.
+    longest_token: AtomicU64,
+    ring: ArcSwap<Ring>,
+}
+
+/// How many changes may follow from each other at once: a first key is published, signs, and has a successor published.
+const STEPS: usize = 4;
+
+impl Keyring {
+    /// Loads the ring of this issuer, and makes its first keys if there are none.
+    pub async fn open(parts: Parts) -> Result<Self, LoadError> {
+        let Parts { store, master_keys, issuer, entropy, .. } = &parts;
+        let identity = store.identify(issuer, Builder::from_random_bytes(entropy.bytes()).into_uuid()).await?;
+        if identity.issuer != *issuer {
+            return Err(LoadError::OtherIssuer { stored: identity.issuer, configured: issuer.clone() });
+        }
+        for key in master_keys.iter() {
+            if !store.recognise_master_key(key.id(), key.check_value()).await? {
+                return Err(LoadError::OtherMasterKey(key.id()));
+            }
+        }
+        let nobody_signs = Ring::new(Err(Closed::Forgotten), Vec::new(), Duration::ZERO);
+        let keyring = Self {
+            epoch: identity.epoch,
+            longest_token: AtomicU64::new(identity.longest_access_token_ttl.as_secs()),
+            ring: ArcSwap::from_pointee(nobody_signs),
+            parts,
+        };
+        keyring.tend().await?;
+        let closed = keyring.ring().signer().err();
+        if let Some(closed) = closed {
+            let active = keyring.active_key_id().unwrap_or_default();
+            return Err(LoadError::ActiveKeyClosed { key_id: active, closed });
+        }
+        Ok(keyring)
+    }
+
+    /// The ring as it is now.
+    #[must_use]
+    pub fn ring(&self) -> Arc<Ring> {
+        self.ring.load_full()
+    }
+
+    /// Drawn anew when the database was restored.
+    #[must_use]
+    pub fn epoch(&self) -> Uuid {
+        self.epoch
+    }
+
+    /// The schedule keys are kept to.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy {
+            rotate_every: self.parts.rotate_every,
+            publish_ahead: self.parts.publish_ahead,
+            longest_token: Duration::from_secs(self.longest_token.load(Ordering::Acquire)),
+        }
+    }
+
+    /// Remembers, before it is done, that access tokens of this life are granted: keys verify for that long after they
+    /// signed. Asks the database only if no longer one was ever granted.
+    pub async fn grants(&self, ttl: Duration) -> Result<(), store::Error> {
+        if ttl.as_secs() > self.longest_token.load(Ordering::Acquire) {
+            self.parts.store.remember_access_token_ttl(ttl).await?;
+            self.longest_token.fetch_max(ttl.as_secs(), Ordering::AcqRel);
+        }
+        Ok(())
+    }
+
+    /// Learns what other replicas have granted.
+    pub async fn learn_longest_token(&self) -> Result<(), store::Error> {
+        let identity = self.parts.store.identity().await?;
+        self.longest_token.fetch_max(identity.longest_access_token_ttl.as_secs(), Ordering::AcqRel);
+        Ok(())
+    }
+
+    /// Follows the ring in the database, and does what is due. Answers the keys that are not gone.
+    pub async fn tend(&self) -> Result<Vec<StoredKey>, store::Error> {
+        let mut steps = 0;
+        loop {
+            let keys = self.parts.store.signing_keys(false).await?;
+            self.adopt(&keys);
+            let now = self.parts.clock.now();
+            let members: Vec<_> = keys.iter().map(|key| key.member.clone()).collect();
+            let due: Vec<_> =
+                plan(&members, now, &self.policy()).into_iter().filter(|due| self.can_do(due, &keys)).collect();
+            steps += 1;
+            if due.is_empty() || steps > STEPS {
+                return Ok(keys);
+            }
+            for change in due {
+                self.apply(&change, &keys, now).await?;
+            }
+        }
+    }
+
+    /// A key that nobody here could sign with is not made to sign here: replicas that hold its master key will do it.
+    fn can_do(&self, change: &Change, keys: &[StoredKey]) -> bool {
+        match change {
+            Change::Activate { key_id, .. } => keys
+                .iter()
+                .find(|key| key.member.public.key_id() == key_id)
+                .is_some_and(|key| self.open_key(key).is_ok()),
+            Change::Publish | Change::Bury { .. } => true,
+        }
+    }
+
+    async fn apply(&self, change: &Change, keys: &[StoredKey], now: Timestamp) -> Result<(), store::Error> {
+        let Parts { store, master_keys, issuer, entropy, audit, .. } = &self.parts;
+        match change {
+            Change::Publish => {
+                let fresh = SigningKey::generate(entropy.as_ref());
+                let sealed = fresh.seal(master_keys, issuer, entropy.as_ref());
+                if store.publish_key(fresh.public(), &sealed, now).await? {
+                    audit.signing_key("published", fresh.public().key_id(), "scheduled", None);
+                }
+            }
+            Change::Activate { key_id, retired } => {
+                if store.activate_key(key_id, retired.as_deref(), now).await? {
+                    let asked = |key: &StoredKey| key.member.public.key_id() == key_id && key.member.asked_at.is_some();
+                    let reason = if keys.iter().any(asked) { "requested" } else { "scheduled" };
+                    audit.signing_key("activated", key_id, reason, None);
+                    if let Some(retired) = retired {
+                        audit.signing_key("retired", retired, reason, None);
+                    }
+                }
+            }
+            Change::Bury { key_id } => {
+                if store.bury_key(key_id, now).await? {
+                    audit.signing_key("gone", key_id, "scheduled", None);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes these the ring, if they are not already.
+    fn adopt(&self, keys: &[StoredKey]) {
+        let max_age = self.policy().jwks_max_age();
+        if self.ring.load().members().iter().eq(keys.iter().map(|key| &key.member)) {
+            return;
+        }
+        let find = |state| keys.iter().find(|key| key.member.state == state);
+        if let Some((pending, closed)) = find(KeyState::Pending).and_then(|key| Some((key, self.open_key(key).err()?)))
+        {
+            tracing::warn!(key_id = pending.member.public.key_id(), %closed,
+                "this replica cannot sign with the next signing key: give it that master key before the key is active");
+        }
+        let signer = match find(KeyState::Active) {
+            Some(active) => self.open_key(active).inspect_err(|closed| {
+                tracing::error!(key_id = active.member.public.key_id(), %closed, "this replica cannot sign");
+            }),
+            None => Err(Closed::Forgotten),
+        };
+        let members = keys.iter().map(|key| key.member.clone()).collect();
+        self.ring.store(Arc::new(Ring::new(signer, members, max_age)));
+    }
+
+    fn open_key(&self, key: &StoredKey) -> Result<SigningKey, Closed> {
+        let sealed = key.sealed.as_ref().ok_or(Closed::Forgotten)?;
+        SigningKey::open(&self.parts.master_keys, &self.parts.issuer, &key.member.public, sealed)
+    }
+
+    fn active_key_id(&self) -> Option<String> {
+        let ring = self.ring.load();
+        let active = ring.members().iter().find(|member| member.state == KeyState::Active)?;
+        Some(active.public.key_id().to_owned())
+    }
 }

@@ -5,9 +5,11 @@ pub mod caller;
 pub mod client;
 pub mod error;
 pub mod explain;
+pub mod feed;
 pub mod introspect;
 pub mod issue;
 pub mod keyring;
+pub mod keys;
 pub mod limits;
 pub mod page;
 pub mod refresh;
@@ -16,20 +18,22 @@ pub mod rotations;
 pub mod sessions;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 pub use caller::{Caller, Callers};
 pub use client::{Client, Clients};
 pub use error::Error;
+pub use feed::Feed;
+pub use keyring::Keyring;
 pub use limits::Limits;
 pub use rotations::Rotations;
 
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
-use crate::keys::Ring;
 use crate::service::caller::Permission;
-use crate::session::Session;
+use crate::session::{Ended, Revocation, Session};
 pub use crate::store::Store;
 use crate::time::Timestamp;
 use crate::token::access::{AccessToken, AccessTokens};
@@ -44,11 +48,12 @@ pub struct Service {
     pub clients: Arc<ArcSwap<Clients>>,
     pub callers: Arc<ArcSwap<Callers>>,
     pub limits: Arc<Limits>,
-    pub ring: Ring,
+    pub keyring: Keyring,
+    pub feed: Arc<Feed>,
     pub access_tokens: AccessTokens,
     pub refresh_tokens: RefreshTokens,
     pub rotations: Rotations,
-    pub audit: Audit,
+    pub audit: Arc<Audit>,
 }
 
 /// What a caller is handed: the session's newest pair, and the session as stored.
@@ -58,6 +63,34 @@ pub struct Granted {
     pub session: Session,
     /// When this was decided.
     pub at: Timestamp,
+}
+
+/// How often other replicas' changes are asked for. With what watchers wait and a statement takes, everybody knows of
+/// the end of a session within half a second.
+const FOLLOW_EVERY: Duration = Duration::from_millis(250);
+
+/// Every how many times everything is read again: once a minute.
+const READ_AGAIN_EVERY: u64 = 240;
+
+/// Tells of trouble when it begins and when it is over, not four times a second.
+#[derive(Default)]
+struct Trouble(bool);
+
+impl Trouble {
+    fn tell(&mut self, error: Option<Error>) {
+        match error {
+            Some(error) if !self.0 => {
+                let cause = std::error::Error::source(&error).map(ToString::to_string);
+                tracing::warn!(%error, cause, "keys and revocations of other replicas are not followed");
+                self.0 = true;
+            }
+            None if self.0 => {
+                tracing::info!("keys and revocations of other replicas are followed again");
+                self.0 = false;
+            }
+            Some(_) | None => {}
+        }
+    }
 }
 
 impl Service {
@@ -79,6 +112,30 @@ impl Service {
                 Err(error) => return tracing::warn!(%error, "sweeping ended early"),
             }
         }
+    }
+
+    /// Follows what other replicas have changed of keys and sessions, and rotates the signing keys, for ever.
+    pub async fn follow(&self) {
+        let mut trouble = Trouble::default();
+        let mut ticks: u64 = 0;
+        loop {
+            tokio::time::sleep(FOLLOW_EVERY).await;
+            ticks += 1;
+            let all = ticks.is_multiple_of(READ_AGAIN_EVERY);
+            let (keys, feed) = tokio::join!(self.tend_keys(), self.follow_feed(all));
+            trouble.tell(keys.err().or(feed.err()));
+            self.feed.forget();
+        }
+    }
+
+    async fn follow_feed(&self, all: bool) -> Result<(), Error> {
+        if all {
+            self.keyring.learn_longest_token().await?;
+            self.feed.read_again(self.keyring.policy().longest_token).await?;
+        } else {
+            self.feed.follow().await?;
+        }
+        Ok(())
     }
 
     /// Finishes what is queued and closes the database.
@@ -120,9 +177,29 @@ impl Service {
 
     /// The pair of the session's current generation: the same facts, the same bytes.
     fn grant(&self, session: Session, audience: &[String], scope: &[String], at: Timestamp) -> Result<Granted, Error> {
-        let access = self.access_tokens.mint(self.ring.signer(), &session, audience, scope)?;
+        let access = self.mint(&session, audience, scope)?;
         let refresh_token =
             self.refresh_tokens.write(RefreshToken { session_id: session.id, generation: session.chain.generation });
         Ok(Granted { access, refresh_token, session, at })
+    }
+
+    /// The access token of the session's current generation, signed by whichever key signs now.
+    fn mint(&self, session: &Session, audience: &[String], scope: &[String]) -> Result<AccessToken, Error> {
+        let ring = self.keyring.ring();
+        let signer = ring.signer().map_err(|closed| Error::SigningUnavailable(closed.into()))?;
+        Ok(self.access_tokens.mint(signer, session, audience, scope)?)
+    }
+
+    /// Whether a key that this replica can open signs.
+    ///
+    /// # Errors
+    /// If none does.
+    pub fn can_sign(&self) -> Result<(), Error> {
+        self.keyring.ring().signer().map(drop).map_err(|closed| Error::SigningUnavailable(closed.into()))
+    }
+
+    /// A session was ended: whoever judges its access tokens knows it at once.
+    fn has_ended(&self, session: &Session, revocation: Revocation) {
+        self.feed.ended([Ended::of(session, revocation)]);
     }
 }

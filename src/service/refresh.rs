@@ -41,6 +41,8 @@ impl Service {
             .refresh_tokens
             .read(&refresh.refresh_token)
             .inspect_err(|refused| self.audit.token_refused(*refused))?;
+        // A rotation whose token cannot be signed would only be in the way of a replica that can.
+        self.can_sign()?;
         // A batch tells nobody what it would have refused, and counts nothing beforehand.
         let limited = self.limits.may_rotate(token.session_id).is_err();
         if refresh.is_plain() && !caller.dry_run && !limited {
@@ -140,7 +142,11 @@ impl Service {
         };
         let condemn = async |reason, kind| {
             let revocation = Revocation { at: now, reason, by: caller.name.clone() };
-            self.store.condemn(session, &revocation, decision(kind)).await
+            let ended = self.store.condemn(session, &revocation, decision(kind)).await?;
+            if ended {
+                self.has_ended(session, revocation);
+            }
+            Ok(ended)
         };
         match verdict {
             Verdict::Refuse(_) | Verdict::Current | Verdict::Replay | Verdict::Repeat | Verdict::Stale => Ok(true),

@@ -44,8 +44,10 @@ impl Service {
         if session.state(now) != State::Active {
             return Ok(false);
         }
-        let ended = self.store.end(id, &Revocation { at: now, reason, by: caller.name.clone() }).await?;
+        let revocation = Revocation { at: now, reason, by: caller.name.clone() };
+        let ended = self.store.end(id, &revocation).await?;
         if ended {
+            self.has_ended(&session, revocation);
             self.audit.revoked(&caller.name, &session, reason.name());
         }
         Ok(ended)
@@ -64,15 +66,17 @@ impl Service {
         let clients = caller.clients();
         let selection = Selection { subject, clients: clients.as_deref(), client_id };
         let revocation = Revocation { at: now, reason, by: caller.name.clone() };
-        let mut count = self.store.end_all(selection, except, &revocation).await?;
+        let mut ended = self.store.end_all(selection, except, &revocation).await?;
         if caller.dry_run && clients.is_some() {
             // A sign-out that ended nothing would be a refusal.
             let more = self.store.end_all(Selection { clients: None, ..selection }, except, &revocation).await?;
-            if more > 0 {
+            if !more.is_empty() {
                 self.lets_through(caller, "RevokeSubjectSessions", "client_id", None);
             }
-            count += more;
+            ended.extend(more);
         }
+        let count = u64::try_from(ended.len()).unwrap_or(u64::MAX);
+        self.feed.ended(ended);
         if count > 0 {
             self.audit.subject_revoked(&caller.name, subject, count, reason.name());
         }

@@ -92,7 +92,7 @@ impl Service {
                 changed.device.label.clone_from(label);
             }
             // A session whose next token could not be minted would be as good as ended.
-            self.access_tokens.mint(self.ring.signer(), &changed, &[], &[])?;
+            self.mint(&changed, &[], &[])?;
             if self.store.update(&seen, update.claims.as_ref(), update.label.as_ref(), decision).await? {
                 self.audit.updated(&caller.name, &changed);
                 return Ok(changed);

@@ -2,6 +2,7 @@
 //! and what presenting one of its refresh tokens means. It knows no database, no network and no clock.
 
 pub mod decision;
+pub mod ended;
 pub mod id;
 pub mod redeem;
 
@@ -10,6 +11,7 @@ use std::time::Duration;
 use crate::time::Timestamp;
 use crate::token::lifetime::{AccessTokenLife, Lifetimes};
 pub use decision::{Decision, DecisionKind};
+pub use ended::Ended;
 pub use id::SessionId;
 
 /// One sign-in, as stored: one row.

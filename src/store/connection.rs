@@ -6,7 +6,8 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, SqlxPostgresConnector, StatementBuilder, sqlx,
+    ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, FromQueryResult, SqlxPostgresConnector,
+    StatementBuilder, sqlx,
 };
 
 use super::Error;
@@ -114,6 +115,18 @@ impl Connection {
         Ok((done.rows_affected(), doubt))
     }
 
+    /// The same of a statement that answers the rows it changed.
+    pub(super) async fn returning_doubting<S: StatementBuilder, R: FromQueryResult>(
+        &self,
+        statement: &S,
+    ) -> Result<(Vec<R>, bool), Error> {
+        let query = |connection: Arc<DatabaseConnection>| async move {
+            let rows = connection.query_all(statement).await?;
+            rows.iter().map(|row| R::from_query_result(row, "")).collect()
+        };
+        self.try_while(|trouble| trouble != Trouble::Final, query).await
+    }
+
     /// Whether this is a server with processes of its own, and not a file.
     pub(super) fn is_server(&self) -> bool {
         self.current().get_database_backend() == DbBackend::Postgres
@@ -139,6 +152,17 @@ impl Connection {
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         self.current().close_by_ref().await
     }
+}
+
+/// Does a transaction in a task of its own, so that a caller who gives up does not stop it half-way: on PostgreSQL sqlx
+/// forgets a BEGIN that nobody waits for any more, and whatever used that connection next would never be committed.
+pub(super) async fn whole<T: Send + 'static>(
+    transaction: impl Future<Output = Result<T, DbErr>> + Send + 'static,
+) -> Result<T, DbErr> {
+    // It outlives the deadline of whoever waits, who leaves its connections by then.
+    let task = tokio::spawn(tokio::time::timeout(DEADLINE * 2, transaction));
+    let gone = |error: &dyn std::fmt::Display| DbErr::Custom(format!("a transaction did not end: {error}"));
+    task.await.map_err(|error| gone(&error))?.map_err(|error| gone(&error))?
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "what is not named is not retried")]

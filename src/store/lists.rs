@@ -1,11 +1,11 @@
 //! The deeds done to the sessions of a subject.
 
-use sea_orm::{ColumnTrait, Condition, EntityTrait, PaginatorTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
+use sea_orm::{ColumnTrait, Condition, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::entity::session;
 use super::sessions::live;
-use super::{Error, Store, row};
-use crate::session::{Revocation, Session, SessionId};
+use super::{Error, Store, ended, row};
+use crate::session::{Ended, Revocation, Session, SessionId};
 use crate::time::Timestamp;
 
 /// Which of a subject's sessions.
@@ -53,13 +53,13 @@ impl Store {
         rows.await?.into_iter().map(row::session).collect()
     }
 
-    /// Ends the live sessions that were issued no later than the revocation, `except` one. Answers how many.
+    /// Ends the live sessions that were issued no later than the revocation, `except` one. Answers them.
     pub async fn end_all(
         &self,
         selection: Selection<'_>,
         except: Option<SessionId>,
         revocation: &Revocation,
-    ) -> Result<u64, Error> {
+    ) -> Result<Vec<Ended>, Error> {
         let mut update = session::ActiveModel::default();
         row::set_revocation(&mut update, revocation);
         let mut query = session::Entity::update_many()
@@ -70,23 +70,27 @@ impl Store {
         if let Some(except) = except {
             query = query.filter(session::Column::Id.ne(except.uuid()));
         }
-        let (ended, doubt) = self.writer.execute_doubting(&query.into_query()).await?;
-        if doubt { self.count_ended_by(selection, revocation).await } else { Ok(ended) }
+        let (rows, doubt) = self.writer.returning_doubting(&ended::returning(query.into_query())).await?;
+        if doubt {
+            self.ended_by(selection, revocation).await
+        } else {
+            rows.into_iter().map(ended::Row::read).collect()
+        }
     }
 
-    /// How many sessions were ended by this very deed, some perhaps by a try whose answer was lost.
-    async fn count_ended_by(&self, selection: Selection<'_>, revocation: &Revocation) -> Result<u64, Error> {
+    /// The sessions that were ended by this very deed, some perhaps by a try whose answer was lost.
+    async fn ended_by(&self, selection: Selection<'_>, revocation: &Revocation) -> Result<Vec<Ended>, Error> {
         use session::Column as C;
-        let ended = session::Entity::find()
+        let query = session::Entity::find()
             .filter(selection.condition())
             .filter(C::RevokedAt.eq(revocation.at.millis()))
             .filter(C::RevokedBy.eq(&revocation.by))
             .filter(C::RevokeReason.eq(revocation.reason.name()));
-        self.readers
-            .run(|connection| {
-                let ended = ended.clone();
-                async move { ended.count(connection.as_ref()).await }
-            })
-            .await
+        let query = ended::columns(query);
+        let rows = self.readers.run(|connection| {
+            let query = query.clone();
+            async move { query.into_model::<ended::Row>().all(connection.as_ref()).await }
+        });
+        rows.await?.into_iter().map(ended::Row::read).collect()
     }
 }

@@ -2,6 +2,7 @@
 //! key, its precondition stands in the `WHERE`, and the answer is what changed. It decides nothing and reads no clock.
 
 mod connection;
+mod ended;
 mod entity;
 mod error;
 mod identity;
@@ -20,6 +21,7 @@ mod url;
 use std::sync::Arc;
 
 use connection::Connection;
+pub use ended::Position;
 pub use error::Error;
 pub use identity::Identity;
 pub use keys::StoredKey;

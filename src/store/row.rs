@@ -87,15 +87,8 @@ pub(super) fn session(row: Model) -> Result<Session, Error> {
     let id = row.id;
     let impossible = |column| move || Error::Impossible { table: "sessions", column, id: id.to_string() };
     let count = |column, value: i64| u32::try_from(value).map_err(|_| impossible(column)());
-    let revocation = match (row.revoked_at, row.revoke_reason, row.revoked_by) {
-        (None, None, None) => None,
-        (Some(at), Some(reason), Some(by)) => Some(Revocation {
-            at: Timestamp::from_millis(at),
-            reason: RevokeReason::from_name(&reason).ok_or_else(impossible("revoke_reason"))?,
-            by,
-        }),
-        _ => return Err(impossible("revoked_at")()),
-    };
+    let span = |column, seconds| duration(seconds).ok_or_else(impossible(column));
+    let revocation = revocation(row.revoked_at, row.revoke_reason, row.revoked_by);
     Ok(Session {
         id: SessionId::from(row.id),
         subject: row.subject,
@@ -112,8 +105,8 @@ pub(super) fn session(row: Model) -> Result<Session, Error> {
             amr: words(&row.amr),
         },
         lifetimes: Lifetimes {
-            access_token_ttl: Duration::from_secs(count("access_token_ttl", row.access_token_ttl)?.into()),
-            idle_ttl: Duration::from_secs(count("idle_ttl", row.idle_ttl)?.into()),
+            access_token_ttl: span("access_token_ttl", row.access_token_ttl)?,
+            idle_ttl: span("idle_ttl", row.idle_ttl)?,
         },
         browser_session: row.browser_session,
         chain: Chain {
@@ -129,17 +122,38 @@ pub(super) fn session(row: Model) -> Result<Session, Error> {
         },
         created_at: Timestamp::from_millis(row.created_at),
         expires_at: Timestamp::from_millis(row.expires_at),
-        revocation,
+        revocation: revocation.map_err(|column| impossible(column)())?,
         device: Device { user_agent: row.user_agent, ip_address: row.ip_address, label: row.label },
         decisions: decisions(&row.decisions).ok_or_else(impossible("decisions"))?,
     })
+}
+
+/// The end of a session from its columns, or the column that cannot be.
+pub(super) fn revocation(
+    at: Option<i64>,
+    reason: Option<String>,
+    by: Option<String>,
+) -> Result<Option<Revocation>, &'static str> {
+    match (at, reason, by) {
+        (None, None, None) => Ok(None),
+        (Some(at), Some(reason), Some(by)) => Ok(Some(Revocation {
+            at: Timestamp::from_millis(at),
+            reason: RevokeReason::from_name(&reason).ok_or("revoke_reason")?,
+            by,
+        })),
+        _ => Err("revoked_at"),
+    }
+}
+
+pub(super) fn duration(seconds: i64) -> Option<Duration> {
+    u32::try_from(seconds).ok().map(|seconds| Duration::from_secs(seconds.into()))
 }
 
 fn words(text: &str) -> Vec<String> {
     text.split_ascii_whitespace().map(str::to_owned).collect()
 }
 
-fn seconds(duration: Duration) -> i64 {
+pub(super) fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 

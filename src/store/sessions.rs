@@ -5,9 +5,10 @@ use sea_orm::sea_query::{InsertStatement, OnConflict};
 use sea_orm::{ColumnTrait, Condition, ConnectionTrait, DbErr, EntityTrait, QueryFilter, QueryTrait, TransactionTrait};
 use uuid::Uuid;
 
+use super::connection::whole;
 use super::entity::{issue_request, session};
 use super::sqlite::immediate;
-use super::{Error, Store, connection, row};
+use super::{Error, Store, row};
 use crate::session::{Chain, Claims, Decision, Device, Revocation, Session, SessionId, decision};
 use crate::time::Timestamp;
 
@@ -177,17 +178,6 @@ impl Store {
         let change = session::Entity::update_many().set(update).filter(stands);
         self.writer.execute_doubting(&change.into_query()).await
     }
-}
-
-/// Does a transaction in a task of its own, so that a caller who gives up does not stop it half-way: on PostgreSQL sqlx
-/// forgets a BEGIN that nobody waits for any more, and whatever used that connection next would never be committed.
-async fn whole<T: Send + 'static>(
-    transaction: impl Future<Output = Result<T, DbErr>> + Send + 'static,
-) -> Result<T, DbErr> {
-    // It outlives the deadline of whoever waits, who leaves its connections by then.
-    let task = tokio::spawn(tokio::time::timeout(connection::DEADLINE * 2, transaction));
-    let gone = |error: &dyn std::fmt::Display| DbErr::Custom(format!("a transaction did not end: {error}"));
-    task.await.map_err(|error| gone(&error))?.map_err(|error| gone(&error))?
 }
 
 /// A session that is neither revoked nor expired: [`Session::state`], as SQL.

@@ -15,7 +15,7 @@ use symbolon::store::{Missing, Store, Url};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Status};
 
-use crate::support::{Ask, Browser, Dice, Process, Secret, assert_silent, files, hash, redeem, sign_in};
+use crate::support::{Ask, Browser, Dice, Process, Secret, active_key, assert_silent, files, hash, redeem, sign_in};
 
 const ISSUER: &str = "http://localhost:8080";
 
@@ -169,10 +169,10 @@ async fn kept(data: &std::path::Path) -> Vec<Secret> {
     let bytes = STANDARD.decode(encoded).unwrap();
     let keys = MasterKeys::parse(&text).unwrap();
     let store = Store::open(&Url::Sqlite(data.join("symbolon.db")), Missing::Refuse).await.unwrap();
-    let key = store.signing_keys().await.unwrap().remove(0);
+    let key = active_key(&store).await;
     store.close().await;
-    let binding = Binding { purpose: "signing-key/v1", issuer: ISSUER, key_id: key.public.key_id() };
-    let seed = open(&keys, binding, &key.sealed).unwrap();
+    let binding = Binding { purpose: "signing-key/v1", issuer: ISSUER, key_id: key.member.public.key_id() };
+    let seed = open(&keys, binding, &key.sealed.unwrap()).unwrap();
     vec![
         Secret::new("the master key", bytes),
         Secret::new("the master key's text", encoded),

@@ -9,7 +9,7 @@ use symbolon::pb::auth::{
 use symbolon::store::{Missing, Store, Url};
 use uuid::Uuid;
 
-use crate::support::{MASTER_KEY, Secret, Server, as_text, assert_silent, files, raw, reason, sign_in};
+use crate::support::{MASTER_KEY, Secret, Server, active_key, as_text, assert_silent, files, raw, reason, sign_in};
 
 /// A server that has seen some life, and every token it has handed out.
 async fn lived() -> (Server, Vec<TokenPair>) {
@@ -99,11 +99,11 @@ async fn the_files_of_a_database_hold_no_token_and_no_key() {
 
     let keys = MasterKeys::parse(MASTER_KEY).unwrap();
     let store = Store::open(&Url::Sqlite(database), Missing::Refuse).await.unwrap();
-    let key = store.signing_keys().await.unwrap().remove(0);
+    let key = active_key(&store).await;
     store.close().await;
     let issuer = "http://localhost:8080";
-    let binding = Binding { purpose: "signing-key/v1", issuer, key_id: key.public.key_id() };
-    let seed = open(&keys, binding, &key.sealed).unwrap();
+    let binding = Binding { purpose: "signing-key/v1", issuer, key_id: key.member.public.key_id() };
+    let seed = open(&keys, binding, &key.sealed.unwrap()).unwrap();
     let mut secrets = vec![
         Secret::new("the seed of the signing key", &seed[..]),
         Secret::new("the master key", std::array::from_fn::<u8, 32, _>(|at| u8::try_from(at).unwrap())),
@@ -116,7 +116,7 @@ async fn the_files_of_a_database_hold_no_token_and_no_key() {
         secrets.extend(Secret::access_token(&format!("access token {number}"), &pair.access_token));
     }
     // What is public is found: the search looks where it should.
-    let public = Secret::new("the public key", key.public.verifying_key().as_bytes());
+    let public = Secret::new("the public key", key.member.public.verifying_key().as_bytes());
     assert!(after.iter().any(|(_, content)| public.found_in(content).is_some()));
     for (name, content) in while_running.iter().chain(&after) {
         assert_silent(name, content, &secrets);

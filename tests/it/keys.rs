@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sea_orm::ConnectionTrait;
-use symbolon::keys::{MasterKeys, SigningKey};
+use symbolon::keys::ring::KeyState;
 use symbolon::pb::auth::{GetJwksRequest, IntrospectTokenRequest};
 use symbolon::store::StoredKey;
 use tempfile::TempDir;
@@ -11,19 +11,25 @@ use tonic::Code;
 use tonic_types::StatusExt;
 
 use crate::support::{
-    Dice, Indoors, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings, hex, raw, reason, redeem, subject,
+    Indoors, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings, active_key, hex, raw, reason, redeem, subject,
 };
-
-const ISSUER: &str = "http://localhost:8080";
 
 /// A database that was used with one master key, and its active signing key.
 async fn used() -> (TempDir, StoredKey) {
     let dir = tempfile::tempdir().unwrap();
     let indoors = Indoors::open(dir.path(), MASTER_KEY, &[]).await.unwrap();
     indoors.issue(subject("alice")).await.unwrap();
-    let key = indoors.service.store.signing_keys().await.unwrap().remove(0);
+    let key = active_key(&indoors.service.store).await;
     indoors.close().await;
     (dir, key)
+}
+
+/// The key that signs next.
+async fn pending_key(dir: &TempDir) -> StoredKey {
+    let indoors = Indoors::open(dir.path(), MASTER_KEY, &[]).await.unwrap();
+    let keys = indoors.service.store.signing_keys(false).await.unwrap();
+    indoors.close().await;
+    keys.into_iter().find(|key| key.member.state == KeyState::Pending).unwrap()
 }
 
 /// Why it does not start.
@@ -44,27 +50,14 @@ async fn execute(dir: &TempDir, sql: &str) {
 #[tokio::test]
 async fn two_signing_keys_with_exchanged_ciphertexts_start_nothing() {
     let (dir, active) = Box::pin(used()).await;
-    let dice = Dice::seeded(9);
-    let other = SigningKey::generate(&dice);
-    let sealed = other.seal(&MasterKeys::parse(MASTER_KEY).unwrap(), ISSUER, &dice);
-    let (other_id, public) = (other.public().key_id(), other.public().verifying_key().as_bytes());
-    execute(
-        &dir,
-        &format!(
-            "INSERT INTO signing_keys (key_id, algorithm, state, public_key, master_key_id, sealed_seed, created_at)
-             VALUES ('{other_id}', 'EdDSA', 'pending', X'{}', 1, X'{}', 1)",
-            hex(public),
-            hex(&sealed.bytes)
-        ),
-    )
-    .await;
-    Indoors::open(dir.path(), MASTER_KEY, &[]).await.unwrap().close().await;
-
+    let other = pending_key(&dir).await;
+    let (other_id, sealed) = (other.member.public.key_id(), other.sealed.unwrap());
+    let public = other.member.public.verifying_key().as_bytes();
     let exchange = |key_id: &str, bytes: &[u8]| {
         format!("UPDATE signing_keys SET sealed_seed = X'{}' WHERE key_id = '{key_id}';", hex(bytes))
     };
-    let key_id = active.public.key_id();
-    execute(&dir, &(exchange(key_id, &sealed.bytes) + &exchange(other_id, &active.sealed.bytes))).await;
+    let key_id = active.member.public.key_id();
+    execute(&dir, &(exchange(key_id, &sealed.bytes) + &exchange(other_id, &active.sealed.unwrap().bytes))).await;
     let sentence = refused(&dir, MASTER_KEY, &[]).await;
     assert!(sentence.contains(key_id) && sentence.contains("not sealed under master key 1"), "{sentence}");
 
@@ -92,7 +85,7 @@ async fn another_master_key_under_a_known_id_starts_nothing() {
 async fn without_the_master_key_that_sealed_the_active_signing_key_nothing_starts() {
     let (dir, active) = Box::pin(used()).await;
     let sentence = refused(&dir, OTHER_MASTER_KEY, &[]).await;
-    let key_id = active.public.key_id();
+    let key_id = active.member.public.key_id();
     assert!(sentence.contains(key_id), "{sentence}");
     assert!(sentence.contains("sealed under master key 1, which this process does not hold"), "{sentence}");
     assert!(sentence.contains("SYMBOLON_MASTER_KEYS"), "{sentence}");

@@ -60,7 +60,6 @@ fn mangled(good: &str) -> Vec<String> {
         format!("{good}\n"),
         format!("Bearer {good}"),
         format!("\"{good}\""),
-        format!("sr1_{good}"),
         good.replacen("sr1_", "SR1_", 1),
         good.replacen("sr1_", "sr2_", 1),
         good.replacen("sr1_", "", 1),
@@ -91,7 +90,7 @@ async fn a_mangled_token_gets_one_answer_and_never_ends_the_session_it_names() {
         for text in mangled(good) {
             let refused = server.refresh(&text).await.unwrap_err();
             answers.insert(format!("{:?}", told(&refused)));
-            assert!(!revoke(&server, &text).await.unwrap(), "{text}");
+            assert!(!revoke(&server, &text).await.expect(&text), "{text}");
         }
     }
     let sentence = "sign in again: this is no refresh token of this issuer".to_owned();

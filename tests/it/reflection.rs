@@ -72,7 +72,10 @@ async fn both_versions_list_the_services_that_are_served() {
         let mut services = services.unwrap();
         services.sort();
         // And none that is described and not served.
-        assert_eq!(services, ["grpc.health.v1.Health".to_owned(), format!("{PACKAGE}.AuthService")]);
+        assert_eq!(
+            services,
+            ["grpc.health.v1.Health".to_owned(), format!("{PACKAGE}.AuthService"), format!("{PACKAGE}.KeyService")]
+        );
     }
 }
 

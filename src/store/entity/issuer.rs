@@ -9,6 +9,8 @@ pub(in crate::store) struct Model {
     pub id: i32,
     pub issuer: String,
     pub epoch: Uuid,
+    /// Seconds; the longest that was ever granted.
+    pub longest_access_token_ttl: i64,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

@@ -11,9 +11,13 @@ pub(in crate::store) struct Model {
     pub state: String,
     pub public_key: Vec<u8>,
     pub master_key_id: i32,
-    pub sealed_seed: Vec<u8>,
+    /// None once it signs no more.
+    pub sealed_seed: Option<Vec<u8>>,
     pub created_at: i64,
+    pub asked_at: Option<i64>,
     pub activated_at: Option<i64>,
+    pub retired_at: Option<i64>,
+    pub ended_at: Option<i64>,
 }
 
 #[derive(Copy, Clone, Debug, EnumIter, DeriveRelation)]

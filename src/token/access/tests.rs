@@ -287,14 +287,14 @@ fn a_token_of_more_than_4096_bytes_is_too_large() {
     let largest = (2_000..4_096).take_while(|length| sized(*length).is_ok()).last().unwrap();
     let token = sized(largest).unwrap().compact;
     assert_eq!(token.len(), 4_096);
-    let ring = Ring::new(signer(), []);
+    let ring = Ring::of_one(signer());
     assert!(verify(&token, &ring, &expected(Audience::Any)).is_ok());
     assert!(matches!(sized(largest + 1), Err(Unmintable::TooLarge(4_097))));
 }
 
 #[test]
 fn what_is_minted_is_accepted_by_the_verifier_and_only_while_it_is_good() {
-    let ring = Ring::new(signer(), []);
+    let ring = Ring::of_one(signer());
     let token = minted(&session());
     let audience = words(&["billing"]);
     let expected = expected(Audience::OneOf(&audience));
@@ -308,5 +308,5 @@ fn what_is_minted_is_accepted_by_the_verifier_and_only_while_it_is_good() {
     let elsewhere = words(&["payroll"]);
     let elsewhere = Expected { audience: Audience::OneOf(&elsewhere), ..expected };
     assert_eq!(verify(&token, &ring, &elsewhere), Err(Rejection::Audience));
-    assert_eq!(verify(&token, &Ring::new(other_signer(), []), &expected), Err(Rejection::UnknownKey));
+    assert_eq!(verify(&token, &Ring::of_one(other_signer()), &expected), Err(Rejection::UnknownKey));
 }

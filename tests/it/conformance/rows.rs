@@ -1,6 +1,5 @@
-use symbolon::keys::ring::KeyState;
 use symbolon::keys::{MasterKeys, SigningKey};
-use symbolon::store::{Error, StoredKey};
+use symbolon::store::Error;
 
 use super::lists::of;
 use super::{at, bare, decision, whole};
@@ -77,11 +76,10 @@ async fn a_signing_key_row_that_cannot_be_is_an_error_that_names_it_and_never_a_
             let dice = Dice::seeded(1);
             let key = SigningKey::generate(&dice);
             let sealed = key.seal(&keys, "https://a", &dice);
-            let stored = StoredKey { public: key.public().clone(), state: KeyState::Active, sealed };
-            store.offer_active_key(&stored, at(0)).await.unwrap();
+            store.publish_key(key.public(), &sealed, at(0)).await.unwrap();
             let change = database.bytes(change);
             database.execute(&format!("UPDATE signing_keys SET {change}")).await;
-            let error = store.signing_keys().await.unwrap_err();
+            let error = store.signing_keys(true).await.unwrap_err();
             let expected = format!("impossible row: signing_keys.{column} of {}", key.public().key_id());
             assert_eq!(error.to_string(), expected, "{kind} {change}");
         }

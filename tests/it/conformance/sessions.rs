@@ -110,7 +110,7 @@ async fn ending_listing_and_ending_all_mean_by_live_what_the_session_itself_mean
                 let ended = store.end(twin.id, &revocation(now)).await.unwrap();
                 assert_eq!(ended, live, "{} end {}", database.kind, session.subject);
                 let ended = store.end_all(selection, Some(twin.id), &revocation(now)).await.unwrap();
-                assert_eq!(ended == 1, live, "{} end_all {}", database.kind, session.subject);
+                assert_eq!(ended.len() == 1, live, "{} end_all {}", database.kind, session.subject);
             }
         }
     }

@@ -40,7 +40,7 @@ impl Bounded {
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
         let world = World { clock, entropy: Arc::new(Dice::seeded(1)) };
         let service =
-            assemble(&config, store, &MasterKeys::parse(MASTER_KEY).unwrap(), Profile::Dev, world).await.unwrap();
+            assemble(&config, store, MasterKeys::parse(MASTER_KEY).unwrap(), Profile::Dev, world).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let grpc = listener.local_addr().unwrap().to_string();
         let server = rpc::Server {

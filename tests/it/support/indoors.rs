@@ -47,7 +47,7 @@ impl Indoors {
         let seed = OPENED.fetch_add(1, Ordering::Relaxed);
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(seed)) };
         let keys = MasterKeys::parse(master_keys).unwrap();
-        let service = Box::pin(assemble(&config, store, &keys, Profile::Dev, world)).await?;
+        let service = Box::pin(assemble(&config, store, keys, Profile::Dev, world)).await?;
         Ok(Self { service, clock, caller: Arc::new(Caller::local()) })
     }
 

@@ -49,7 +49,9 @@ pub(crate) use secrets::{Secret, as_text, assert_silent, files, hex};
 pub(crate) use server::{BEGINNING, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings};
 pub(crate) use tools::tools;
 
+use symbolon::keys::ring::KeyState;
 use symbolon::pb::auth::{IssueTokensRequest, RefreshTokensRequest};
+use symbolon::store::{Store, StoredKey};
 use tonic::Status;
 use tonic_types::StatusExt;
 
@@ -75,6 +77,12 @@ pub(crate) fn bad_fields(status: &Status) -> Vec<String> {
     let mut fields: Vec<_> = violations.into_iter().map(|violation| violation.field).collect();
     fields.sort();
     fields
+}
+
+/// The key that signs, as stored.
+pub(crate) async fn active_key(store: &Store) -> StoredKey {
+    let keys = store.signing_keys(false).await.unwrap();
+    keys.into_iter().find(|key| key.member.state == KeyState::Active).unwrap()
 }
 
 /// Whether this run may take hours: `.ci/soak` says so.

@@ -21,8 +21,9 @@ struct Plan {
     lost: AtomicU64,
 }
 
-/// How an answer ends: PostgreSQL is ready for the next statement, so this one is committed.
-const READY: &[u8] = b"Z\0\0\0\x05I";
+/// How an answer ends: PostgreSQL is ready for the next statement. Outside a transaction this one is committed.
+const READY: &[u8] = b"Z\0\0\0\x05";
+const OUTSIDE: u8 = b'I';
 
 impl Proxy {
     /// In front of the PostgreSQL of this URL.
@@ -106,10 +107,11 @@ async fn connect(mut client: TcpStream, host: &str, plan: &Plan) -> std::io::Res
                 }
                 answer.extend_from_slice(bytes);
                 let updated = answer.windows(7).any(|window| window == b"UPDATE ");
-                if updated && !answer.ends_with(READY) {
+                let (status, said) = answer.split_last().unwrap();
+                if updated && !said.ends_with(READY) {
                     continue;
                 }
-                if updated && plan.lose(&plan.answers) {
+                if updated && *status == OUTSIDE && plan.lose(&plan.answers) {
                     return Ok(());
                 }
                 client.write_all(&answer).await?;

@@ -149,7 +149,7 @@ impl Server {
         store.migrate().await.unwrap();
         let keys = MasterKeys::parse(&settings.master_keys).unwrap();
         let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(1)) };
-        let service = assemble(&config, store, &keys, settings.profile, world.clone()).await.unwrap();
+        let service = assemble(&config, store, keys, settings.profile, world.clone()).await.unwrap();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let followed = Followed::new(&config, settings.profile);
         let mut running = Running::start(service, listeners, &metrics, followed, None).unwrap();

@@ -1,0 +1,183 @@
+//! Whoever watches the feed: it stands at a number and reads on at its own pace. Nobody waits for it, and it costs the same
+//! however far behind it is.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::service::Error;
+use crate::service::feed::{Cursor, Entry, Feed, News};
+use crate::session::ended;
+use crate::time::Timestamp;
+
+/// What a watcher is told.
+#[derive(Debug)]
+pub enum Event {
+    /// What is over. Without a cursor in the midst of a snapshot.
+    Entries(Vec<Entry>, Option<Cursor>),
+    /// What was told so far is everything, so many sessions.
+    SnapshotEnd(usize, Cursor),
+    /// Nothing new, and what was told is everything.
+    Heartbeat(Timestamp, Cursor),
+}
+
+/// Reads the feed.
+pub struct Watcher {
+    feed: Arc<Feed>,
+    news: watch::Receiver<News>,
+    /// The number it stands at.
+    at: u64,
+    /// Where it was let in, until it has read so far.
+    catching_up: Option<CatchingUp>,
+    cursor: Cursor,
+    began_at: Duration,
+    told_at: Duration,
+}
+
+struct CatchingUp {
+    to: u64,
+    cursor: Cursor,
+    /// What it knows already; nothing: a snapshot.
+    from: Option<Timestamp>,
+    sessions: usize,
+}
+
+/// How often a watcher hears that there is nothing new.
+const HEARTBEAT: Duration = Duration::from_secs(10);
+
+/// The database has told everything so lately that there is truly nothing new.
+const ALIVE: Duration = Duration::from_secs(15);
+
+/// How long entries are gathered once there is one, so that a thousand are not a thousand messages to everybody.
+const GATHER: Duration = Duration::from_millis(50);
+
+/// The most entries of one event: about 60 KiB.
+const BATCH: usize = 1000;
+
+/// How long a watcher may leave lying what is there for it.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// After this it is sent away, to be asked again who it is and to find another replica.
+const AGE: Duration = Duration::from_secs(30 * 60);
+
+impl Feed {
+    /// Begins to watch: everything that matters, or what came after a cursor. `longest_token` is the longest life an access
+    /// token was ever granted.
+    ///
+    /// # Errors
+    /// If the cursor is of another database, of the future, or so old that what came after it may be forgotten by now.
+    pub fn watch(self: &Arc<Self>, cursor: Option<Cursor>, longest_token: Duration) -> Result<Watcher, Error> {
+        let now = self.clock.now();
+        let kept = now.before(longest_token + ended::MARGIN)..=now;
+        if cursor.is_some_and(|cursor| cursor.epoch != self.epoch || !kept.contains(&cursor.complete_to)) {
+            return Err(Error::CursorExpired);
+        }
+        let mut news = self.news.subscribe();
+        news.borrow_and_update();
+        let (to, own) = {
+            let known = self.known();
+            (known.next(), Cursor { epoch: self.epoch, complete_to: known.complete_to })
+        };
+        let from = cursor.map(|cursor| cursor.complete_to);
+        metrics::gauge!("symbolon_watchers").increment(1);
+        Ok(Watcher {
+            at: 0,
+            catching_up: Some(CatchingUp { to, cursor: own, from, sessions: 0 }),
+            cursor: cursor.unwrap_or(own),
+            began_at: self.clock.uptime(),
+            told_at: self.clock.uptime(),
+            news,
+            feed: Arc::clone(self),
+        })
+    }
+}
+
+impl Watcher {
+    /// The next event; waits for it.
+    ///
+    /// # Errors
+    /// If there will be none: the service stops, or the watcher is sent away.
+    pub async fn next(&mut self) -> Result<Event, Error> {
+        let left_lying = self.feed.clock.uptime().saturating_sub(self.told_at);
+        if left_lying > PATIENCE && self.at < self.news.borrow().next {
+            return Err(Error::WatcherTooSlow);
+        }
+        loop {
+            if self.news.borrow_and_update().closed {
+                return Err(Error::ShuttingDown);
+            }
+            if let Some(event) = self.read() {
+                self.told_at = self.feed.clock.uptime();
+                return Ok(event);
+            }
+            if self.feed.clock.uptime().saturating_sub(self.began_at) > AGE {
+                return Err(Error::ShuttingDown);
+            }
+            // An error is the end of the feed itself, which says so before.
+            match tokio::time::timeout(HEARTBEAT, self.news.changed()).await {
+                Ok(_) => tokio::time::sleep(GATHER).await,
+                Err(_) if self.feed.heard_within(ALIVE) => {
+                    self.told_at = self.feed.clock.uptime();
+                    return Ok(self.heartbeat());
+                }
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// What there is to tell now.
+    fn read(&mut self) -> Option<Event> {
+        if let Some(catching_up) = &mut self.catching_up {
+            while self.at < catching_up.to {
+                let (mut entries, at) = self.feed.known().read(self.at, catching_up.to, BATCH);
+                self.at = at;
+                entries.retain(|entry| catching_up.wants(entry));
+                catching_up.sessions += entries.iter().filter(|entry| matches!(entry, Entry::Session(_))).count();
+                if !entries.is_empty() {
+                    let resumed = catching_up.from.map(|_| self.cursor);
+                    return Some(Event::Entries(entries, resumed));
+                }
+            }
+            let CatchingUp { cursor, from, sessions, .. } = self.catching_up.take()?;
+            self.cursor = cursor;
+            return Some(match from {
+                None => Event::SnapshotEnd(sessions, cursor),
+                Some(_) => Event::Heartbeat(self.feed.clock.now(), cursor),
+            });
+        }
+        let (entries, at) = {
+            let known = self.feed.known();
+            let (entries, at) = known.read(self.at, known.next(), BATCH);
+            if at == known.next() {
+                self.cursor.complete_to = known.complete_to;
+            }
+            (entries, at)
+        };
+        self.at = at;
+        (!entries.is_empty()).then_some(Event::Entries(entries, Some(self.cursor)))
+    }
+
+    fn heartbeat(&mut self) -> Event {
+        let known = self.feed.known();
+        if self.at == known.next() {
+            self.cursor.complete_to = known.complete_to;
+        }
+        Event::Heartbeat(self.feed.clock.now(), self.cursor)
+    }
+}
+
+impl CatchingUp {
+    fn wants(&self, entry: &Entry) -> bool {
+        match (entry, self.from) {
+            (Entry::Session(ended), Some(from)) => ended.revocation.at >= from,
+            (Entry::Session(_) | Entry::Key(_), _) => true,
+        }
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        metrics::gauge!("symbolon_watchers").decrement(1);
+    }
+}
