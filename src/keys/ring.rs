@@ -10,8 +10,8 @@ use crate::keys::seal::Closed;
 use crate::keys::signing_key::{Jwk, PublicKey, SigningKey};
 use crate::time::Timestamp;
 
-/// Where a key stands in its life.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Where a key stands in its life, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum KeyState {
     /// Published, does not sign yet.
     Pending,

@@ -1,6 +1,8 @@
 //! `KeyService`: looking at the signing keys, and changing them on the bad day. On all other days they change by
 //! themselves: see [`crate::service::keyring`].
 
+use std::cmp::Reverse;
+
 use crate::keys::plan::{Schedule, schedule};
 use crate::keys::ring::{KeyState, Member};
 use crate::service::{Caller, Error, Service};
@@ -17,13 +19,12 @@ pub struct KeyView {
 const ATTEMPTS: usize = 5;
 
 impl Service {
-    /// The keys of the ring: the next to sign first, then the others, newest first. With `ended` also those that verify
-    /// no more.
+    /// The keys of the ring in the order of their life: the next to sign first. With `ended` also those that verify no more.
     pub async fn list_keys(&self, ended: bool) -> Result<Vec<KeyView>, Error> {
         let stored = self.store.signing_keys(ended).await?;
         let ring: Vec<_> = stored.into_iter().map(|key| key.member).collect();
         let mut listed: Vec<_> = ring.iter().filter(|key| ended || key.state.is_published()).collect();
-        listed.sort_by_key(|key| (key.state != KeyState::Pending, std::cmp::Reverse(key.created_at)));
+        listed.sort_by_key(|key| (key.state, Reverse(key.created_at)));
         Ok(listed.into_iter().map(|key| self.view(key, &ring)).collect())
     }
 

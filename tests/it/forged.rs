@@ -19,7 +19,7 @@ const L: [u8; 32] = [
 ];
 
 /// Whoever has stolen the server's signing key and its handwriting: it signs anything.
-struct Forger {
+pub(crate) struct Forger {
     key: SigningKey,
     header: Value,
     claims: Value,
@@ -28,7 +28,7 @@ struct Forger {
 
 impl Forger {
     /// Knows what the server signs for a live session.
-    async fn of(server: &Server) -> Self {
+    pub(crate) async fn of(server: &Server) -> Self {
         // The server's dice are seeded: first the epoch of its database, then the seed of its key.
         let dice = Dice::seeded(1);
         let _epoch: [u8; 16] = (&dice as &dyn Entropy).bytes();
@@ -50,15 +50,21 @@ impl Forger {
         format!("{input}.{signature}")
     }
 
-    fn with_header(&self, change: impl Fn(&mut Value)) -> String {
+    pub(crate) fn with_header(&self, change: impl Fn(&mut Value)) -> String {
         let mut header = self.header.clone();
         change(&mut header);
         self.sign(&header.to_string(), &self.claims.to_string())
     }
 
-    fn with_claim(&self, name: &str, value: Value) -> String {
+    pub(crate) fn with_claim(&self, name: &str, value: Value) -> String {
+        self.with_claims(&[(name, value)])
+    }
+
+    pub(crate) fn with_claims(&self, changes: &[(&str, Value)]) -> String {
         let mut claims = self.claims.clone();
-        claims[name] = value;
+        for (name, value) in changes {
+            claims[name] = value.clone();
+        }
         self.sign(&self.header.to_string(), &claims.to_string())
     }
 

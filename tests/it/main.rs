@@ -68,6 +68,7 @@ mod rolled_back;
 mod secrets;
 mod seed;
 mod sessions;
+mod signing_keys;
 mod startup;
 mod subjects;
 mod tls;
