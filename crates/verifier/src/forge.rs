@@ -8,6 +8,7 @@ use ed25519_dalek::{Signer, SigningKey};
 
 pub(crate) const NOW: i64 = 1_800_000_060;
 pub(crate) const ISSUER: &str = "https://id.example";
+pub(crate) const AUDIENCE: &str = "https://api.example";
 pub(crate) const HEADER: &str = r#"{"alg":"EdDSA","typ":"at+jwt","kid":"2026-01"}"#;
 pub(crate) const PAYLOAD: &str = concat!(
     r#"{"iss":"https://id.example","sub":"alice","aud":"https://api.example","exp":1800000900,"iat":1800000000,"#,
@@ -62,9 +63,13 @@ pub(crate) fn weak_key() -> VerifyingKey {
 
 /// Verifies as `https://api.example` with no leeway for `exp` and five seconds for `iat`, at [`NOW`].
 pub(crate) fn check(token: &str) -> Result<Claims, Rejection> {
-    let audiences = ["https://api.example".to_owned()];
+    check_with(&Keys, token)
+}
+
+pub(crate) fn check_with(keys: &impl KeySource, token: &str) -> Result<Claims, Rejection> {
+    let audiences = [AUDIENCE.to_owned()];
     let audience = Audience::OneOf(&audiences);
-    verify(token, &Keys, &Expected { issuer: ISSUER, audience, now: NOW, exp_leeway: 0, iat_leeway: 5 })
+    verify(token, keys, &Expected { issuer: ISSUER, audience, now: NOW, exp_leeway: 0, iat_leeway: 5 })
 }
 
 /// Asserts that every token of a table is refused for the reason of its row.

@@ -49,9 +49,13 @@
 
 #![warn(missing_docs)]
 
+mod bearer;
+#[cfg(feature = "cache")]
+mod cache;
 mod claims;
 mod expected;
 mod header;
+mod jwk;
 mod jws;
 mod members;
 mod rejection;
@@ -62,9 +66,13 @@ mod verify;
 #[cfg(test)]
 mod forge;
 
+pub use bearer::bearer;
+#[cfg(feature = "cache")]
+pub use cache::{COOL_DOWN, Cache};
 pub use claims::Claims;
 pub use expected::{Audience, Expected};
 pub use header::{ALGORITHM, MAX_KID_CHARS, TOKEN_TYPE};
+pub use jwk::{Jwk, KeySet, KeySetError, MAX_JWKS_BYTES, MAX_JWKS_KEYS};
 pub use jws::MAX_TOKEN_BYTES;
 pub use rejection::Rejection;
 pub use reserved::{RESERVED_CLAIMS, is_reserved};
