@@ -2,10 +2,11 @@
 //! known here.
 
 use axum::http::{HeaderMap, header};
-use symbolon_verifier::{Audience, Claims, Expected, Rejection, verify};
+use symbolon_verifier::{Audience, Claims, Expected, Rejection, bearer, verify};
 
 use crate::edge::Edge;
 use crate::edge::csrf::Header;
+use crate::edge::keys::Published;
 use crate::edge::problem::{Code, Problem};
 
 /// By how many seconds the issuer's clock may be ahead of ours.
@@ -17,7 +18,7 @@ impl Edge {
     pub(super) async fn bearer(&self, headers: &HeaderMap) -> Result<Claims, Problem> {
         let refused = || Problem::from(Code::AccessTokenInvalid);
         let token = match Header::of(headers, &header::AUTHORIZATION) {
-            Header::Once(value) => token(value).ok_or_else(refused)?,
+            Header::Once(value) => bearer(value).ok_or_else(refused)?,
             Header::Absent | Header::Repeated => return Err(refused()),
         };
         let published = self.keys.current().ok_or(Code::IssuerUnavailable)?;
@@ -46,7 +47,7 @@ impl Edge {
         self.audience.is_empty() || claims.aud.iter().any(|audience| self.audience.contains(audience))
     }
 
-    fn judge(&self, token: &str, published: &crate::edge::keys::Published) -> Result<Claims, Rejection> {
+    fn judge(&self, token: &str, published: &Published) -> Result<Claims, Rejection> {
         let expected = Expected {
             issuer: &published.issuer,
             audience: Audience::Any,
@@ -54,12 +55,6 @@ impl Edge {
             exp_leeway: 0,
             iat_leeway: IAT_LEEWAY,
         };
-        verify(token, published, &expected)
+        verify(token, &published.keys, &expected)
     }
-}
-
-/// What stands behind `Bearer ` (RFC 6750 section 2.1).
-fn token(value: &[u8]) -> Option<&str> {
-    let (scheme, token) = std::str::from_utf8(value).ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("Bearer").then(|| token.trim_start_matches(' '))
 }

@@ -36,12 +36,13 @@ use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
+use symbolon_verifier::Cache;
 
 use crate::clock::Clock;
 use crate::edge::attempts::Attempts;
 use crate::edge::cookie::Shape;
 use crate::edge::issuer::Issuer;
-use crate::edge::keys::Keys;
+use crate::edge::keys::Published;
 use crate::edge::network::Cidr;
 use crate::edge::origin::Origins;
 use crate::edge::problem::{Code, Problem};
@@ -80,7 +81,7 @@ pub struct Edge {
     scope: Vec<String>,
     issuer: Issuer,
     verifier: Option<Verifier>,
-    keys: Keys,
+    keys: Cache<Published>,
     by_account: Attempts,
     by_network: Attempts,
     clock: Arc<dyn Clock>,
@@ -108,7 +109,7 @@ impl Edge {
             scope: config.scope,
             issuer,
             verifier,
-            keys: Keys::default(),
+            keys: Cache::new(keys::REST),
             by_account: Attempts::new(attempts::ACCOUNT),
             by_network: Attempts::new(attempts::NETWORK),
             clock,
@@ -118,7 +119,7 @@ impl Edge {
 
     /// Keeps the issuer's keys fresh, for ever: nothing verifies before this has run for a moment.
     pub async fn follow_keys(&self) {
-        self.keys.follow(&self.issuer).await;
+        self.keys.follow(|| keys::published(&self.issuer)).await;
     }
 
     /// Whether it can serve. That the service goes away later does not change it.
