@@ -75,3 +75,4 @@ mod tls;
 mod tls_files;
 mod two_replicas;
 mod updates;
+mod verifier_client;
