@@ -41,6 +41,12 @@ pub(crate) fn honest() -> String {
     token(HEADER, PAYLOAD)
 }
 
+#[cfg(feature = "service")]
+pub(crate) fn jwks() -> String {
+    let x = base64url(signing_key().verifying_key().as_bytes());
+    format!(r#"{{"keys":[{{"kty":"OKP","crv":"Ed25519","kid":"2026-01","x":"{x}"}}]}}"#)
+}
+
 /// Knows the honest key by its name and nothing else, except one of small order under the name `weak`.
 pub(crate) struct Keys;
 
@@ -77,5 +83,7 @@ pub(crate) fn check_with(keys: &impl KeySource, token: &str) -> Result<Claims, R
 pub(crate) fn refused(attacks: impl IntoIterator<Item = (impl AsRef<str>, String, Rejection)>) {
     for (name, token, reason) in attacks {
         assert_eq!(check(&token), Err(reason), "{}: {:.300}", name.as_ref(), token);
+        #[cfg(feature = "service")]
+        crate::layer::tests::refused(name.as_ref(), &token, reason);
     }
 }

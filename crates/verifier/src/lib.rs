@@ -50,32 +50,74 @@
 #![warn(missing_docs)]
 
 mod bearer;
+#[cfg(feature = "service")]
+mod builder;
 #[cfg(feature = "cache")]
 mod cache;
 mod claims;
 mod expected;
+#[cfg(feature = "axum")]
+mod extract;
+#[cfg(feature = "service")]
+mod feed;
+#[cfg(feature = "service")]
+mod grpc;
+#[cfg(feature = "service")]
+mod guard;
 mod header;
+#[cfg(feature = "https")]
+mod https;
+#[cfg(feature = "service")]
+mod issuer;
 mod jwk;
+#[cfg(feature = "service")]
+mod jwks;
 mod jws;
+#[cfg(feature = "service")]
+mod layer;
 mod members;
+#[cfg(feature = "service")]
+mod metrics;
+#[cfg(feature = "service")]
+mod refusal;
 mod rejection;
 mod reserved;
+#[cfg(feature = "service")]
+mod revocations;
 mod signature;
+#[cfg(any(feature = "testing", all(test, feature = "service")))]
+pub mod testing;
+#[cfg(feature = "service")]
+mod verifier;
 mod verify;
 
 #[cfg(test)]
 mod forge;
 
 pub use bearer::bearer;
+#[cfg(feature = "service")]
+pub use builder::{Builder, StartError};
 #[cfg(feature = "cache")]
 pub use cache::{COOL_DOWN, Cache};
 pub use claims::Claims;
 pub use expected::{Audience, Expected};
+#[cfg(feature = "service")]
+pub use guard::{Guard, Guarded};
 pub use header::{ALGORITHM, MAX_KID_CHARS, TOKEN_TYPE};
+#[cfg(feature = "service")]
+pub use issuer::Issuer;
 pub use jwk::{Jwk, KeySet, KeySetError, MAX_JWKS_BYTES, MAX_JWKS_KEYS};
 pub use jws::MAX_TOKEN_BYTES;
+#[cfg(feature = "service")]
+pub use layer::{Verified, VerifierLayer};
+#[cfg(feature = "service")]
+pub use refusal::{Body, Refusal};
 pub use rejection::Rejection;
 pub use reserved::{RESERVED_CLAIMS, is_reserved};
+#[cfg(feature = "service")]
+pub use revocations::WhenStale;
+#[cfg(feature = "service")]
+pub use verifier::Verifier;
 pub use verify::{KeySource, verify};
 
 /// The key type a [`KeySource`] hands out, so that a caller needs no `ed25519-dalek` of the same version.

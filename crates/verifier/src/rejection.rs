@@ -1,9 +1,9 @@
 //! Why a token was refused. It owns the closed list of reasons and their metric labels, and refuses to tell the bearer
 //! which of them it was: a precise answer to a forger is a hint.
 
-/// Why [`verify`](crate::verify()) refused a token, in the order the checks are made. As an error it displays one public
+/// Why [`verify`](crate::verify()) refused a token, in the order the checks are made: the greater, the later. As an error it displays one public
 /// sentence, the same for every reason; the reason itself is for metrics ([`label`](Self::label)) and logs (`Debug`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, thiserror::Error)]
 #[error("the access token is not valid")]
 pub enum Rejection {
     /// More than [`MAX_TOKEN_BYTES`](crate::MAX_TOKEN_BYTES) bytes.

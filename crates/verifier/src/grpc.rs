@@ -1,0 +1,130 @@
+//! Symbolon as a verifier calls it: over gRPC, at one of several addresses that all serve the same issuer. It owns where
+//! and with what credential; what an answer means is its callers' business.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+use tonic::body::Body;
+use tonic::codegen::{Service, StdError};
+use tonic::metadata::AsciiMetadataValue;
+use tonic::{Request, Response, Status, Streaming};
+use tower::ServiceExt;
+use tower::util::BoxCloneSyncService;
+
+/// Generated from the contract, which the crate could not reach once it is published; a test of the server's holds the two
+/// together.
+pub(crate) mod pb {
+    #![expect(unreachable_pub, reason = "generated")]
+    include!("generated/symbolon.auth.v1.rs");
+}
+
+use pb::auth_service_client::AuthServiceClient;
+
+/// How long one address may take to answer: somebody waits, and there may be another.
+const DEADLINE: Duration = Duration::from_secs(2);
+
+/// How long it may take until a feed begins.
+const FEED_DEADLINE: Duration = Duration::from_secs(10);
+
+/// Where gRPC calls go.
+pub(crate) type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
+
+pub(crate) fn channel<S>(service: S) -> Channel
+where
+    S: Service<http::Request<Body>, Response = http::Response<Body>> + Clone + Send + Sync + 'static,
+    S::Error: Into<StdError>,
+    S::Future: Send + 'static,
+{
+    BoxCloneSyncService::new(service.map_err(|error: S::Error| Status::from_error(error.into())))
+}
+
+/// One address.
+#[derive(Clone)]
+pub(crate) struct Endpoint {
+    client: AuthServiceClient<Channel>,
+    credential: Option<AsciiMetadataValue>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(channel: Channel, credential: Option<AsciiMetadataValue>) -> Self {
+        Self { client: AuthServiceClient::new(channel), credential }
+    }
+
+    fn request<M>(&self, message: M) -> Request<M> {
+        let mut request = Request::new(message);
+        if let Some(credential) = &self.credential {
+            request.metadata_mut().insert("authorization", credential.clone());
+        }
+        request
+    }
+
+    pub(crate) async fn watch(&self, cursor: &str) -> Result<Streaming<pb::WatchRevocationsResponse>, Status> {
+        let request = self.request(pb::WatchRevocationsRequest { cursor: cursor.to_owned() });
+        let mut client = self.client.clone();
+        in_time(FEED_DEADLINE, client.watch_revocations(request)).await
+    }
+}
+
+/// All addresses of an issuer.
+pub(crate) struct Endpoints {
+    pub(crate) all: Vec<Endpoint>,
+    turn: AtomicUsize,
+}
+
+impl Endpoints {
+    pub(crate) fn new(all: Vec<Endpoint>) -> Self {
+        Self { all, turn: AtomicUsize::new(0) }
+    }
+
+    /// What the first that answers publishes.
+    pub(crate) async fn jwks(&self) -> Result<pb::GetJwksResponse, Status> {
+        let mut outcome = Err(nowhere());
+        for endpoint in self.in_turn() {
+            let mut client = endpoint.client.clone();
+            outcome = in_time(DEADLINE, client.get_jwks(endpoint.request(pb::GetJwksRequest {}))).await;
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Whether the token is good now, as the first that answers sees it.
+    pub(crate) async fn is_active(&self, token: &str) -> Result<bool, Status> {
+        let mut outcome = Err(nowhere());
+        for endpoint in self.in_turn() {
+            let mut client = endpoint.client.clone();
+            let request = endpoint.request(pb::IntrospectTokenRequest { token: token.to_owned() });
+            outcome = in_time(DEADLINE, client.introspect_token(request)).await.map(|answer| answer.active);
+            if outcome.is_ok() {
+                break;
+            }
+        }
+        outcome
+    }
+
+    /// Each once, beginning with the next.
+    fn in_turn(&self) -> impl Iterator<Item = &Endpoint> {
+        let turn = self.turn.fetch_add(1, Ordering::Relaxed);
+        (0..self.all.len()).map(move |step| &self.all[turn.wrapping_add(step) % self.all.len()])
+    }
+}
+
+fn nowhere() -> Status {
+    Status::unavailable("there is no endpoint")
+}
+
+async fn in_time<A>(deadline: Duration, call: impl Future<Output = Result<Response<A>, Status>>) -> Result<A, Status> {
+    let answer = tokio::time::timeout(deadline, call).await;
+    answer.map_err(|_| Status::deadline_exceeded("no answer in time"))?.map(Response::into_inner)
+}
+
+impl fmt::Debug for pb::IntrospectTokenRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("IntrospectTokenRequest { token: [redacted] }")
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod fake;
