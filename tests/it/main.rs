@@ -76,3 +76,4 @@ mod tls_files;
 mod two_replicas;
 mod updates;
 mod verifier_client;
+mod verify_languages;

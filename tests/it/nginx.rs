@@ -15,7 +15,7 @@ use crate::support::http2::{HEADERS, Http2};
 use crate::support::{Answer, Application, Ask, Browser, Process};
 
 /// Installed by the first test that asks.
-fn nginx() -> &'static PathBuf {
+pub(crate) fn nginx() -> &'static PathBuf {
     static NGINX: OnceLock<PathBuf> = OnceLock::new();
     NGINX.get_or_init(|| {
         let root = Path::new(env!("CARGO_MANIFEST_DIR"));
