@@ -163,7 +163,7 @@ async fn lets_in_whom_a_good_token_names_and_nobody_else(language: &'static str,
     service.until(&good, 200).await;
     let answer = service.ask("/whoami", &good).await;
     assert_eq!((&answer.json()["sub"], &answer.json()["sid"]), (&json!("alice"), &claimed(&good)["sid"]));
-    let brief = IssueTokensRequest { access_token_ttl: seconds(2), ..sign_in("alice") };
+    let brief = IssueTokensRequest { access_token_ttl: seconds(4), ..sign_in("alice") };
     let (brief, _) = issued(&server, brief).await;
     assert_eq!(service.judge(&brief).await, 200);
 
