@@ -180,6 +180,8 @@ pub struct Edge {
     pub issuer: Upstream,
     /// Whether the page sees the access token.
     pub mode: EdgeMode,
+    /// Whether access tokens are undecided while nothing is heard of revocations.
+    pub closed_when_stale: bool,
     /// Where the routes begin.
     pub base_path: String,
     /// `None`: the name the edge gives it.

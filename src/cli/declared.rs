@@ -74,7 +74,8 @@ pub(super) fn callers(declared: &Declared, profile: Profile, edge: &config::Edge
 /// What an edge needs for the client it signs in for, whatever its verifier says of a user.
 fn caller_of_the_edge(edge: &config::Edge) -> Caller {
     Caller {
-        permissions: [Permission::Issue, Permission::Refresh, Permission::Revoke, Permission::List].into(),
+        permissions: [Permission::Issue, Permission::Refresh, Permission::Revoke, Permission::List, Permission::Watch]
+            .into(),
         clients: Allowed::Only([edge.client_id.clone()].into()),
         audience: Some(Allowed::Only(edge.audience.iter().cloned().collect())),
         access_token_ttl: None,

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use symbolon_verifier::WhenStale;
 use tokio::net::TcpListener;
 
 use super::assemble::World;
@@ -63,6 +64,7 @@ pub(super) fn settings(config: &Config, profile: Profile) -> Result<edge::Config
         client_id: told.client_id.clone(),
         audience: told.audience.clone(),
         scope: told.scope.clone(),
+        when_stale: if told.closed_when_stale { WhenStale::Closed } else { WhenStale::Open },
     })
 }
 

@@ -168,7 +168,7 @@ impl Running {
         let followed = Arc::clone(&edge);
         self.tasks.spawn(async move {
             tokio::select! {
-                () = followed.follow_keys() => {}
+                () = followed.follow_issuer() => {}
                 () = following_ends => {}
             }
             Ok(())

@@ -237,6 +237,7 @@ fn build_edge(settings: &Settings) -> Edge {
             ca_file: settings.get("edge.issuer_ca_file"),
         },
         mode: if settings.of::<String>("edge.mode") == "bff" { EdgeMode::Bff } else { EdgeMode::Token },
+        closed_when_stale: settings.of::<String>("edge.when_stale") == "closed",
         base_path: settings.of("edge.base_path"),
         cookie_name: settings.get("edge.cookie_name"),
         cookie_path: settings.of("edge.cookie_path"),

@@ -142,6 +142,8 @@ pub(super) const SETTINGS: &[Setting] = &[
     same("edge.issuer_key_file", Path, NONE, "private key of that certificate"),
     same("edge.issuer_ca_file", Path, NONE, "CA of the upstream's certificate"),
     same("edge.mode", Choice(&["token", "bff"]), Value("token"), "`token`, or `bff`: the page never sees a token"),
+    same("edge.when_stale", Choice(&["open", "closed"]), Value("open"),
+        "access tokens at the edge while nothing is heard of revocations for a minute: `open` accepts them, `closed` is 503"),
     same("edge.base_path", UrlPath, Value("/auth"), "where the edge's routes begin"),
     same("edge.cookie_name", CookieName, Unset("`__Host-Http-symbolon`; `symbolon-<port>` on http"),
         "name of the refresh cookie"),

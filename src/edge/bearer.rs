@@ -1,13 +1,17 @@
-//! Who presents an access token, as far as the token itself says. Whether its session has been revoked since is not
-//! known here.
+//! Who presents an access token: as the token itself says, and the issuer's feed of revocations.
 
 use axum::http::{HeaderMap, header};
-use symbolon_verifier::{Audience, Claims, Expected, Rejection, bearer, verify};
+use symbolon_verifier::{
+    Audience, Claims, Expected, KeySet, KeySource, Refusal, Rejection, Revocations, VerifyingKey, bearer, verify,
+};
 
 use crate::edge::Edge;
 use crate::edge::csrf::Header;
 use crate::edge::keys::Published;
 use crate::edge::problem::{Code, Problem};
+
+/// For how many seconds after its `exp` a token still passes.
+pub(super) const EXP_LEEWAY: i64 = 0;
 
 /// By how many seconds the issuer's clock may be ahead of ours.
 const IAT_LEEWAY: i64 = 30;
@@ -22,17 +26,19 @@ impl Edge {
             Header::Absent | Header::Repeated => return Err(refused()),
         };
         let published = self.keys.current().ok_or(Code::IssuerUnavailable)?;
-        let judge = |published: &_| self.judge(token, published);
-        match judge(&published) {
-            Ok(claims) => Ok(claims),
-            Err(Rejection::UnknownKey) => {
-                let newer = self.keys.newer().await.ok_or(Code::IssuerUnavailable)?;
-                judge(&newer).map_err(|_| refused())
-            }
-            Err(rejection) => {
-                tracing::debug!(reason = rejection.label(), "an access token was refused");
-                Err(refused())
-            }
+        let mut judged = self.judge(token, &published);
+        if judged == Err(Rejection::UnknownKey) {
+            let newer = self.keys.newer().await.ok_or(Code::IssuerUnavailable)?;
+            judged = self.judge(token, &newer);
+        }
+        let claims = judged.map_err(|rejection| {
+            tracing::debug!(reason = rejection.label(), "an access token was refused");
+            refused()
+        })?;
+        match self.revocations.judge(token, &claims.sid).await {
+            Ok(()) => Ok(claims),
+            Err(Refusal::Undecided) => Err(Code::IssuerUnavailable.into()),
+            Err(_) => Err(refused()),
         }
     }
 
@@ -52,9 +58,22 @@ impl Edge {
             issuer: &published.issuer,
             audience: Audience::Any,
             now: self.clock.now().seconds(),
-            exp_leeway: 0,
+            exp_leeway: EXP_LEEWAY,
             iat_leeway: IAT_LEEWAY,
         };
-        verify(token, &published.keys, &expected)
+        let keys = StillTrusted { published: &published.keys, revocations: &self.revocations };
+        verify(token, &keys, &expected)
+    }
+}
+
+/// The published keys without those that were compromised, which the published ones may name for a while yet.
+struct StillTrusted<'a> {
+    published: &'a KeySet,
+    revocations: &'a Revocations,
+}
+
+impl KeySource for StillTrusted<'_> {
+    fn verifying_key(&self, kid: &str) -> Option<VerifyingKey> {
+        if self.revocations.names_key(kid) { None } else { self.published.verifying_key(kid) }
     }
 }

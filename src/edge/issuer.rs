@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::http;
+use symbolon_verifier::{Revocations, WhenStale};
 use tonic::body::Body;
 use tonic::codegen::StdError;
 use tonic::metadata::AsciiMetadataValue;
@@ -18,7 +19,7 @@ use crate::pb::auth::ErrorReason;
 use crate::pb::auth::auth_service_client::AuthServiceClient;
 
 /// Where gRPC calls go: a connection, or a service in this process.
-pub type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
+pub use symbolon_verifier::Channel;
 
 /// A channel of whatever takes gRPC calls.
 pub fn channel<S>(service: S) -> Channel
@@ -55,6 +56,7 @@ const ANSWER: usize = 4 * 1024 * 1024;
 
 /// The token service.
 pub struct Issuer {
+    channels: Vec<Channel>,
     addresses: Vec<Address>,
     token: Option<AsciiMetadataValue>,
     turn: AtomicUsize,
@@ -95,11 +97,16 @@ impl Issuer {
     /// At these addresses, of which there must be one; `token` is sent with every call.
     #[must_use]
     pub fn new(channels: Vec<Channel>, token: Option<AsciiMetadataValue>) -> Self {
-        let address = |channel| Address {
-            client: AuthServiceClient::new(channel).max_decoding_message_size(ANSWER),
+        let address = |channel: &Channel| Address {
+            client: AuthServiceClient::new(channel.clone()).max_decoding_message_size(ANSWER),
             passed_over: AtomicU32::new(0),
         };
-        Self { addresses: channels.into_iter().map(address).collect(), token, turn: AtomicUsize::new(0) }
+        Self { addresses: channels.iter().map(address).collect(), channels, token, turn: AtomicUsize::new(0) }
+    }
+
+    /// What it has revoked, once that is followed.
+    pub(super) fn revocations(&self, when_stale: WhenStale) -> Revocations {
+        Revocations::at(self.channels.clone(), self.token.as_ref(), when_stale)
     }
 
     pub async fn issue(&self, request: pb::IssueTokensRequest) -> Result<pb::IssueTokensResponse, Refusal> {

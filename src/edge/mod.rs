@@ -36,7 +36,7 @@ use axum::Router;
 use axum::middleware::{from_fn_with_state, map_response};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, post};
-use symbolon_verifier::Cache;
+use symbolon_verifier::{Cache, Revocations, WhenStale};
 
 use crate::clock::Clock;
 use crate::edge::attempts::Attempts;
@@ -67,6 +67,8 @@ pub struct Config {
     pub client_id: String,
     pub audience: Vec<String>,
     pub scope: Vec<String>,
+    /// What becomes of tokens while the service says nothing of revocations.
+    pub when_stale: WhenStale,
 }
 
 /// The edge.
@@ -82,6 +84,7 @@ pub struct Edge {
     issuer: Issuer,
     verifier: Option<Verifier>,
     keys: Cache<Published>,
+    revocations: Revocations,
     by_account: Attempts,
     by_network: Attempts,
     clock: Arc<dyn Clock>,
@@ -107,6 +110,7 @@ impl Edge {
             client_id: config.client_id,
             audience: config.audience,
             scope: config.scope,
+            revocations: issuer.revocations(config.when_stale),
             issuer,
             verifier,
             keys: Cache::new(keys::REST),
@@ -117,9 +121,20 @@ impl Edge {
         }
     }
 
-    /// Keeps the issuer's keys fresh, for ever: nothing verifies before this has run for a moment.
-    pub async fn follow_keys(&self) {
-        self.keys.follow(|| keys::published(&self.issuer)).await;
+    /// Follows the issuer's keys and revocations, for ever: nothing verifies before this has run for a moment.
+    pub async fn follow_issuer(&self) {
+        let now = || self.clock.now().seconds();
+        let compromised = async {
+            let mut named = self.revocations.keys_named();
+            while named.changed().await.is_ok() {
+                self.keys.outdate();
+            }
+        };
+        tokio::join!(
+            self.keys.follow(|| keys::published(&self.issuer)),
+            self.revocations.follow("edge", now, bearer::EXP_LEEWAY),
+            compromised,
+        );
     }
 
     /// Whether it can serve. That the service goes away later does not change it.

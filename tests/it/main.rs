@@ -30,6 +30,7 @@ mod edge_http;
 mod edge_idle;
 mod edge_login;
 mod edge_openapi;
+mod edge_revoked;
 mod edge_sessions;
 mod edge_tls;
 mod envoy_jwt;

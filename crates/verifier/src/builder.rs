@@ -5,7 +5,7 @@ use crate::issuer::{Issuer, Keys};
 use crate::jwks::{self, Source};
 use crate::revocations::Revocations;
 use crate::verifier::{Clock, Inner, Trusted};
-use crate::{Cache, KeySet, KeySetError, Verifier, feed};
+use crate::{Cache, KeySet, KeySetError, Verifier};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -178,10 +178,8 @@ fn trust(issuer: Issuer, clock: &Clock, exp_leeway: i64, tasks: &mut Tasks) -> R
         }
     };
     if let Some(revocations) = &revocations {
-        for endpoint in &endpoints.all {
-            let sweep = feed::Sweep { clock: Arc::clone(clock), exp_leeway };
-            tasks.spawn(feed::follow(name.clone(), endpoint.clone(), Arc::clone(revocations), sweep));
-        }
+        let (issuer, revocations, clock) = (name.clone(), Arc::clone(revocations), Arc::clone(clock));
+        tasks.spawn(async move { revocations.follow(&issuer, || clock(), exp_leeway).await });
     }
     Ok(Trusted { issuer: name, keys, revocations })
 }

@@ -7,7 +7,8 @@ use std::time::Duration;
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-/// The least time between two fetches unless told otherwise: so often do forged key ids become a fetch.
+/// The least time between a fetch and one that an unknown key sets off, unless told otherwise: so often do forged key ids
+/// become a fetch.
 pub const COOL_DOWN: Duration = Duration::from_secs(30);
 
 /// The longest an answer is believed, whatever it says of itself.
@@ -19,7 +20,8 @@ const DEADLINE: Duration = Duration::from_secs(10);
 /// How long a token with an unknown key waits for the fetch it set off: somebody waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// How soon it is tried again while there is nothing yet, doubling up to the cool-down.
+/// How soon it is tried again while there is nothing yet, doubling up to the cool-down; and the shortest an answer is
+/// believed, whatever it says of itself.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
 
 /// What was last fetched, and when to fetch again.
@@ -31,6 +33,7 @@ pub struct Cache<S> {
     current: watch::Sender<Option<Arc<S>>>,
     phase: watch::Sender<Phase>,
     wanted: Notify,
+    outdated: Notify,
     cool_down: Duration,
 }
 
@@ -47,13 +50,14 @@ enum Phase {
 }
 
 impl<S> Cache<S> {
-    /// Empty, until [`follow`](Self::follow) has fetched something; then at least `cool_down` lies between two fetches.
+    /// Empty, until [`follow`](Self::follow) has fetched something. Unknown keys set off a fetch once a `cool_down`.
     #[must_use]
     pub fn new(cool_down: Duration) -> Self {
         Self {
             current: watch::Sender::new(None),
             phase: watch::Sender::new(Phase::Fetching),
             wanted: Notify::new(),
+            outdated: Notify::new(),
             cool_down,
         }
     }
@@ -96,6 +100,11 @@ impl<S> Cache<S> {
         if timeout(PATIENCE, look).await.unwrap_or(false) { self.current() } else { None }
     }
 
+    /// What is known is known to be wrong: it is fetched anew at once, whatever the cool-down.
+    pub fn outdate(&self) {
+        self.outdated.notify_one();
+    }
+
     /// Keeps it fresh, for ever. `fetch` answers a set and how long it may be kept, or `None` if there is none to be had:
     /// then what is known stays known, since whoever signed with those keys still signs, and it is tried again after the
     /// cool-down.
@@ -108,9 +117,9 @@ impl<S> Cache<S> {
             let max_age = match answer {
                 Some((set, max_age)) => {
                     self.current.send_replace(Some(Arc::new(set)));
-                    max_age.min(LONGEST)
+                    max_age.clamp(FIRST_WAIT, LONGEST)
                 }
-                None => Duration::ZERO,
+                None => self.cool_down,
             };
             self.phase.send_replace(Phase::Resting { fetched });
             if self.current.borrow().is_none() {
@@ -118,9 +127,17 @@ impl<S> Cache<S> {
                 next_wait = next_wait.saturating_mul(2);
                 continue;
             }
-            sleep(self.cool_down).await;
-            self.phase.send_replace(Phase::Ready);
-            let _ = timeout(max_age.saturating_sub(self.cool_down), self.wanted.notified()).await;
+            let rest = async {
+                sleep(self.cool_down.min(max_age)).await;
+                if let Some(left) = max_age.checked_sub(self.cool_down) {
+                    self.phase.send_replace(Phase::Ready);
+                    let _ = timeout(left, self.wanted.notified()).await;
+                }
+            };
+            tokio::select! {
+                () = rest => {}
+                () = self.outdated.notified() => {}
+            }
         }
     }
 }

@@ -4,9 +4,7 @@
 use crate::grpc::pb::watch_revocations_response::Event;
 use crate::grpc::{Endpoint, pb};
 use crate::revocations::Revocations;
-use crate::verifier::Clock;
 use std::hash::{BuildHasher, RandomState};
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{sleep, timeout};
 use tonic::{Code, Status};
@@ -19,8 +17,8 @@ const FIRST_WAIT: Duration = Duration::from_millis(250);
 const LAST_WAIT: Duration = Duration::from_secs(10);
 
 /// What makes entries safe to drop, beyond their own time.
-pub(crate) struct Sweep {
-    pub(crate) clock: Clock,
+pub(crate) struct Sweep<'a> {
+    pub(crate) clock: &'a (dyn Fn() -> i64 + Send + Sync),
     /// How long after its `exp` a token still passes here.
     pub(crate) exp_leeway: i64,
 }
@@ -36,21 +34,27 @@ struct Reader {
 }
 
 /// Follows one endpoint, for ever.
-pub(crate) async fn follow(issuer: String, endpoint: Endpoint, revocations: Arc<Revocations>, sweep: Sweep) {
+pub(crate) async fn follow(issuer: &str, endpoint: &Endpoint, revocations: &Revocations, sweep: &Sweep<'_>) {
     let mut reader = Reader::default();
     let mut wait = FIRST_WAIT;
+    // Said once, until it has been heard of again.
+    let mut told = None;
     loop {
         reader.caught_up = false;
-        let status = watch(&issuer, &endpoint, &mut reader, &revocations, &sweep).await;
+        let status = watch(issuer, endpoint, &mut reader, revocations, sweep).await;
         if reader.caught_up {
             wait = FIRST_WAIT;
+            told = None;
         }
         if status.code() == Code::OutOfRange && !reader.cursor.is_empty() {
             // Begin again. What is held stays: entries go by their own time.
             reader.cursor.clear();
             continue;
         }
-        tracing::warn!(%issuer, code = ?status.code(), cause = status.message(), "the feed of revocations was cut");
+        if told != Some(status.code()) {
+            tracing::warn!(%issuer, code = ?status.code(), cause = status.message(), "the feed of revocations was cut");
+            told = Some(status.code());
+        }
         sleep(jittered(wait)).await;
         wait = LAST_WAIT.min(wait * 2);
     }
@@ -62,7 +66,7 @@ async fn watch(
     endpoint: &Endpoint,
     reader: &mut Reader,
     revocations: &Revocations,
-    sweep: &Sweep,
+    sweep: &Sweep<'_>,
 ) -> Status {
     let mut stream = match endpoint.watch(&reader.cursor).await {
         Ok(stream) => stream,

@@ -27,8 +27,8 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// How long it may take until a feed begins.
 const FEED_DEADLINE: Duration = Duration::from_secs(10);
 
-/// Where gRPC calls go.
-pub(crate) type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
+/// Where gRPC calls go: a connection, or whatever else takes them.
+pub type Channel = BoxCloneSyncService<http::Request<Body>, http::Response<Body>, Status>;
 
 pub(crate) fn channel<S>(service: S) -> Channel
 where

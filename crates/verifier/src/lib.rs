@@ -102,6 +102,8 @@ pub use cache::{COOL_DOWN, Cache};
 pub use claims::Claims;
 pub use expected::{Audience, Expected};
 #[cfg(feature = "service")]
+pub use grpc::Channel;
+#[cfg(feature = "service")]
 pub use guard::{Guard, Guarded};
 pub use header::{ALGORITHM, MAX_KID_CHARS, TOKEN_TYPE};
 #[cfg(feature = "service")]
@@ -115,7 +117,7 @@ pub use refusal::{Body, Refusal};
 pub use rejection::Rejection;
 pub use reserved::{RESERVED_CLAIMS, is_reserved};
 #[cfg(feature = "service")]
-pub use revocations::WhenStale;
+pub use revocations::{Revocations, WhenStale};
 #[cfg(feature = "service")]
 pub use verifier::Verifier;
 pub use verify::{KeySource, verify};

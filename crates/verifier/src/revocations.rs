@@ -1,13 +1,15 @@
 //! What an issuer has revoked, as far as is known here: the sessions and keys no longer to be trusted, how fresh that
 //! knowledge is, and what to do when it is not. It owns the answer to "revoked?"; the feed fills it.
 
-use crate::Refusal;
-use crate::grpc::{Endpoints, pb};
+use crate::grpc::{Channel, Endpoint, Endpoints, pb};
+use crate::{Refusal, feed};
+use futures_util::future::join_all;
 use std::collections::HashMap;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tonic::metadata::AsciiMetadataValue;
 
 /// What becomes of a token that holds while nobody has been heard of for so long that its session may have been revoked
 /// without us knowing. What is known to be revoked is refused under every policy.
@@ -28,13 +30,17 @@ pub(crate) const STALE_AFTER: Duration = Duration::from_secs(60);
 /// How often what has run out is dropped, in seconds.
 const SWEEP: i64 = 60;
 
-pub(crate) struct Revocations {
+/// What an issuer has revoked. [`Verifier`](crate::Verifier) has its own; this is for whoever judges tokens in another way,
+/// as an edge does that knows its issuer's name only once it has answered.
+pub struct Revocations {
     held: RwLock<Held>,
+    /// How many keys were named.
+    keys: watch::Sender<usize>,
     /// When we last knew everything.
     heard: watch::Sender<Option<Instant>>,
     stale_after: Duration,
     when_stale: WhenStale,
-    endpoints: std::sync::Arc<Endpoints>,
+    endpoints: Arc<Endpoints>,
 }
 
 /// By name, until when it matters, in seconds since 1970. Nothing is dropped before that, whatever becomes of the feed.
@@ -46,12 +52,31 @@ struct Held {
 }
 
 impl Revocations {
-    pub(crate) fn new(stale_after: Duration, when_stale: WhenStale, endpoints: std::sync::Arc<Endpoints>) -> Self {
-        Self { held: RwLock::default(), heard: watch::Sender::new(None), stale_after, when_stale, endpoints }
+    pub(crate) fn new(stale_after: Duration, when_stale: WhenStale, endpoints: Arc<Endpoints>) -> Self {
+        let (keys, heard) = (watch::Sender::new(0), watch::Sender::new(None));
+        Self { held: RwLock::default(), keys, heard, stale_after, when_stale, endpoints }
     }
 
-    /// Whether a token that holds may pass.
-    pub(crate) async fn judge(&self, token: &str, sid: &str) -> Result<(), Refusal> {
+    /// Of the issuer at these addresses, to be called with this `authorization`; stale when none was heard of for a minute.
+    /// Nothing is known before [`follow`](Self::follow) has run for a moment.
+    #[must_use]
+    pub fn at(channels: Vec<Channel>, credential: Option<&AsciiMetadataValue>, when_stale: WhenStale) -> Self {
+        let endpoints = channels.into_iter().map(|channel| Endpoint::new(channel, credential.cloned())).collect();
+        Self::new(STALE_AFTER, when_stale, Arc::new(Endpoints::new(endpoints)))
+    }
+
+    /// Follows the feed at every address, for ever. `issuer` names it in logs and metrics; `clock` tells the seconds since
+    /// 1970, and `exp_leeway` for how many of them after its `exp` a token still passes.
+    pub async fn follow(&self, issuer: &str, clock: impl Fn() -> i64 + Send + Sync, exp_leeway: i64) {
+        let sweep = feed::Sweep { clock: &clock, exp_leeway };
+        join_all(self.endpoints.all.iter().map(|endpoint| feed::follow(issuer, endpoint, self, &sweep))).await;
+    }
+
+    /// Whether a token that holds may pass. Asks only where the policy is to [`Ask`](WhenStale::Ask).
+    ///
+    /// # Errors
+    /// [`Refusal::Revoked`] or [`Refusal::Undecided`].
+    pub async fn judge(&self, token: &str, sid: &str) -> Result<(), Refusal> {
         if self.read().sessions.contains_key(sid) {
             return Err(Refusal::Revoked);
         }
@@ -72,8 +97,16 @@ impl Revocations {
         }
     }
 
-    pub(crate) fn names_key(&self, kid: &str) -> bool {
+    /// Whether the tokens of this key are refused, whatever the issuer publishes.
+    #[must_use]
+    pub fn names_key(&self, kid: &str) -> bool {
         self.read().keys.contains_key(kid)
+    }
+
+    /// Changes whenever another key is taken out of use: a published set that is kept is wrong then.
+    #[must_use]
+    pub fn keys_named(&self) -> watch::Receiver<usize> {
+        self.keys.subscribe()
     }
 
     /// Takes over what one endpoint says.
@@ -85,9 +118,13 @@ impl Revocations {
             let until = until(session.expire_time);
             held.sessions.entry(session.session_id.into()).and_modify(|held| *held = until.max(*held)).or_insert(until);
         }
+        let before = held.keys.len();
         for key in revoked.keys {
             let until = until(key.expire_time);
             held.keys.entry(key.key_id.into()).and_modify(|held| *held = until.max(*held)).or_insert(until);
+        }
+        if held.keys.len() > before {
+            self.keys.send_modify(|named| *named += held.keys.len() - before);
         }
     }
 

@@ -55,7 +55,7 @@ impl Alone {
         let followed = Arc::clone(&edge);
         let routes = edge::routes(Arc::clone(&edge), Router::new());
         let tasks = [
-            tokio::spawn(async move { followed.follow_keys().await }),
+            tokio::spawn(async move { followed.follow_issuer().await }),
             tokio::spawn(edge::serve(vec![listener], routes, limits, edge.hsts(), std::future::pending())),
         ];
         Self { address, edge, tasks }

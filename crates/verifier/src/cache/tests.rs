@@ -19,6 +19,7 @@ struct Issuer {
     fetches: AtomicU32,
     down: std::sync::atomic::AtomicBool,
     slow_by: std::sync::Mutex<Duration>,
+    max_age: std::sync::Mutex<Option<Duration>>,
 }
 
 impl Issuer {
@@ -30,7 +31,8 @@ impl Issuer {
         let number = self.fetches.fetch_add(1, Ordering::SeqCst) + 1;
         let slow_by = *self.slow_by.lock().unwrap();
         sleep(slow_by).await;
-        (!self.down.load(Ordering::SeqCst)).then_some((number, MAX_AGE))
+        let max_age = self.max_age.lock().unwrap().unwrap_or(MAX_AGE);
+        (!self.down.load(Ordering::SeqCst)).then_some((number, max_age))
     }
 }
 
@@ -148,4 +150,35 @@ async fn a_set_that_is_held_is_never_looked_for() {
     let cache = Cache::holding(7);
     assert_eq!(cache.current().as_deref(), Some(&7));
     assert_eq!(cache.newer().await.as_deref(), Some(&7), "at once");
+}
+
+/// A schedule of keys that is faster than the cool-down is kept up with.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_lasts_for_less_than_the_cool_down_is_fetched_again_when_it_is_over() {
+    let issuer = Issuer { max_age: Some(Duration::from_secs(1)).into(), ..Issuer::default() };
+    let followed = Followed::start(issuer);
+    sleep(Duration::from_millis(10_500)).await;
+    assert_eq!((followed.issuer.fetches(), followed.current()), (11, Some(11)));
+    // What is unknown then sets off nothing more.
+    assert_eq!(followed.newer().await, Some(11));
+    assert_eq!(followed.issuer.fetches(), 11);
+    // And one that may not be kept at all is no storm.
+    *followed.issuer.max_age.lock().unwrap() = Some(Duration::ZERO);
+    sleep(Duration::from_millis(500)).await;
+    let before = followed.issuer.fetches();
+    sleep(Duration::from_secs(10)).await;
+    assert_eq!(followed.issuer.fetches() - before, 40);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_known_to_be_wrong_is_fetched_anew_at_once() {
+    let followed = Followed::start(Issuer::default());
+    followed.cache.first().await;
+    for wait in [1, 100] {
+        sleep(Duration::from_secs(wait)).await;
+        let before = followed.issuer.fetches();
+        followed.cache.outdate();
+        sleep(Duration::from_millis(1)).await;
+        assert_eq!(followed.issuer.fetches(), before + 1, "after {wait} s");
+    }
 }
