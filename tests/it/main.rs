@@ -66,6 +66,7 @@ mod replicas;
 mod request_ids;
 mod revoke;
 mod rolled_back;
+mod rotation_load;
 mod secrets;
 mod seed;
 mod sessions;
