@@ -48,13 +48,12 @@ impl Service {
             if !changed {
                 continue;
             }
-            if at_once || pending.asked_at.is_none() {
-                self.audit.signing_key(
-                    if at_once { "activated" } else { "asked_for" },
-                    next,
-                    "requested",
-                    Some(&caller.name),
-                );
+            let told = |change, key: &str| self.audit.signing_key(change, key, "requested", Some(&caller.name));
+            if at_once {
+                told("activated", next);
+                told("retired", active.public.key_id());
+            } else if pending.asked_at.is_none() {
+                told("asked_for", next);
             }
             let ring = self.tend_keys().await?;
             let signs_next = ring.iter().find(|key| key.public.key_id() == next);
