@@ -1,10 +1,12 @@
 //! What an access token says. It owns the members of the payload, their types and their order, for the issuer that writes
 //! them and the verifier that reads them alike; it does not know whether any of it is true.
 
-use serde::de::{Deserializer, Error as _};
+use serde::de::value::SeqAccessDeserializer;
+use serde::de::{Deserializer, Error as _, SeqAccess, Visitor};
 use serde::ser::{Error as _, Serializer};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// The claims of an access token, after the RFC 9068 profile. Times are whole seconds since 1970 (`NumericDate`, RFC 7519,
 /// section 2), from 0 to 2^53 − 1.
@@ -124,17 +126,26 @@ fn one_or_many<S: Serializer>(aud: &[String], serializer: S) -> Result<S::Ok, S:
 }
 
 fn from_one_or_many<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
-    #[derive(Deserialize)]
-    #[serde(untagged)]
-    enum OneOrMany {
-        One(String),
-        Many(Vec<String>),
+    struct OneOrMany;
+
+    // By hand: an untagged enum would copy what it looks at first.
+    impl<'de> Visitor<'de> for OneOrMany {
+        type Value = Vec<String>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("a string or an array of strings")
+        }
+
+        fn visit_str<E>(self, one: &str) -> Result<Vec<String>, E> {
+            Ok(vec![one.to_owned()])
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, many: A) -> Result<Vec<String>, A::Error> {
+            Vec::deserialize(SeqAccessDeserializer::new(many))
+        }
     }
 
-    Ok(match OneOrMany::deserialize(deserializer)? {
-        OneOrMany::One(one) => vec![one],
-        OneOrMany::Many(many) => many,
-    })
+    deserializer.deserialize_any(OneOrMany)
 }
 
 /// An optional member that is there: unlike `Option`'s own reading, `null` is a value of the wrong type.

@@ -2,6 +2,7 @@
 //! of keys: `kid` is only a name here.
 
 use crate::Rejection;
+use crate::members::Text;
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 use std::fmt;
 
@@ -23,29 +24,29 @@ pub(crate) struct Header {
 impl Header {
     pub(crate) fn parse(json: &[u8]) -> Result<Self, Rejection> {
         let Members { alg, typ, kid } = serde_json::from_slice(json).map_err(|_| Rejection::Header)?;
-        if alg != ALGORITHM {
+        if alg.0 != ALGORITHM {
             return Err(Rejection::Algorithm);
         }
-        if typ != TOKEN_TYPE {
+        if typ.0 != TOKEN_TYPE {
             return Err(Rejection::Type);
         }
-        if kid.chars().count() > MAX_KID_CHARS {
+        if kid.0.chars().count() > MAX_KID_CHARS {
             return Err(Rejection::Header);
         }
-        Ok(Self { kid })
+        Ok(Self { kid: kid.0.into_owned() })
     }
 }
 
 /// Exactly these members, each once. Anything else (`crit`, `b64`, `zip`, `jku`, `jwk`, `x5c`, ...) would change what the
 /// token means or whom to ask for the key, so its presence alone is a refusal.
-struct Members {
-    alg: String,
-    typ: String,
-    kid: String,
+struct Members<'a> {
+    alg: Text<'a>,
+    typ: Text<'a>,
+    kid: Text<'a>,
 }
 
 // By hand, because a derived struct would also be read from an array.
-impl<'de> Deserialize<'de> for Members {
+impl<'de> Deserialize<'de> for Members<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(MembersVisitor)
     }
@@ -54,22 +55,22 @@ impl<'de> Deserialize<'de> for Members {
 struct MembersVisitor;
 
 impl<'de> Visitor<'de> for MembersVisitor {
-    type Value = Members;
+    type Value = Members<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of alg, typ and kid")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Members<'de>, A::Error> {
         let (mut alg, mut typ, mut kid) = (None, None, None);
-        while let Some(name) = object.next_key::<String>()? {
-            let member = match name.as_str() {
+        while let Some(Text(name)) = object.next_key()? {
+            let member = match name.as_ref() {
                 "alg" => &mut alg,
                 "typ" => &mut typ,
                 "kid" => &mut kid,
                 _ => return Err(A::Error::custom("unexpected member")),
             };
-            if member.replace(object.next_value::<String>()?).is_some() {
+            if member.replace(object.next_value()?).is_some() {
                 return Err(A::Error::custom("repeated member name"));
             }
         }

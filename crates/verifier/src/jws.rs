@@ -8,6 +8,17 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 /// The most bytes a token may have: twice what the issuer mints at most, and nothing beyond is even looked at.
 pub const MAX_TOKEN_BYTES: usize = 8192;
 
+/// Which bytes a token may have: base64url and the dot.
+const ALPHABET: [bool; 256] = {
+    let mut alphabet = [false; 256];
+    let mut byte = 0;
+    while byte < 128u8 {
+        alphabet[byte as usize] = byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+        byte += 1;
+    }
+    alphabet
+};
+
 /// A token taken apart, nothing of it believed yet.
 pub(crate) struct Jws<'a> {
     /// Header and payload as they came, dot between them: what the signature is over.
@@ -22,7 +33,8 @@ impl<'a> Jws<'a> {
         if token.len() > MAX_TOKEN_BYTES {
             return Err(Rejection::TooLarge);
         }
-        if !token.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.')) {
+        // Every one is looked at, whatever the others were: a table and no branch, several times as fast as stopping.
+        if !token.bytes().fold(true, |all, byte| all & ALPHABET[usize::from(byte)]) {
             return Err(Rejection::Charset);
         }
         let (signing_input, signature) = token.rsplit_once('.').ok_or(Rejection::Structure)?;

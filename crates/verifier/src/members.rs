@@ -3,13 +3,40 @@
 //! subjects; RFC 7519, section 4, lets us refuse. `serde_json` keeps the last one without a word, hence this pass.
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
-use std::collections::BTreeSet;
+use std::borrow::Cow;
 use std::fmt;
 
 /// Succeeds when `json` is one JSON value (nothing behind it, no deeper than `serde_json`'s limit) in which no object
 /// names a member twice. Names are compared unescaped: `s\u0075b` is `sub`.
 pub(crate) fn are_unique(json: &[u8]) -> Result<(), serde_json::Error> {
     serde_json::from_slice(json).map(|UniqueMembers| ())
+}
+
+/// A string, not copied unless it has escapes: every token is read through this.
+pub(crate) struct Text<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_str<E>(self, name: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(name)))
+    }
+
+    fn visit_str<E>(self, name: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(name.to_owned())))
+    }
 }
 
 struct UniqueMembers;
@@ -28,12 +55,14 @@ impl<'de> Visitor<'de> for UniqueMembers {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut object: A) -> Result<Self, A::Error> {
-        let mut names = BTreeSet::new();
-        while let Some(name) = object.next_key::<String>()? {
+        let mut names = Vec::new();
+        while let Some(Text(name)) = object.next_key()? {
             object.next_value::<Self>()?;
-            if !names.insert(name) {
-                return Err(A::Error::custom("repeated member name"));
-            }
+            names.push(name);
+        }
+        names.sort_unstable();
+        if names.windows(2).any(|pair| pair[0] == pair[1]) {
+            return Err(A::Error::custom("repeated member name"));
         }
         Ok(self)
     }
