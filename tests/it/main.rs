@@ -37,6 +37,7 @@ mod envoy_jwt;
 mod errors;
 mod example_backend;
 mod example_express;
+mod example_resource;
 mod explained;
 mod faults;
 mod fields;

@@ -1,7 +1,9 @@
 //! Verifies Symbolon's access tokens: what a token says ([`Claims`]), and whether to believe it ([`verify`]). The issuer
-//! mints from the same [`Claims`], so what it signs is by construction what is accepted here. Nothing in this crate reads
-//! a clock, opens a connection or awaits: the time, the keys and what is expected are arguments, and revocation is the
-//! caller's question, asked once the signature holds.
+//! mints from the same [`Claims`], so what it signs is by construction what is accepted here.
+//!
+//! A service wants a `Verifier` (feature `service`): it keeps the issuer's keys and revocations, and stands in front of axum
+//! and tonic as a tower layer. Without features nothing in this crate reads a clock, opens a connection or awaits: the time,
+//! the keys and what is expected are arguments, and revocation is the caller's question, asked once the signature holds.
 //!
 //! ```
 //! use std::collections::HashMap;
@@ -124,3 +126,8 @@ pub use verify::{KeySource, verify};
 
 /// The key type a [`KeySource`] hands out, so that a caller needs no `ed25519-dalek` of the same version.
 pub use ed25519_dalek::VerifyingKey;
+
+/// The examples of README.md.
+#[cfg(all(doctest, feature = "axum", feature = "https"))]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -318,6 +318,36 @@ async fn keys_come_from_the_first_endpoint_that_answers_for_this_issuer() {
     assert!(outcome(&verifier).await.is_ok());
 }
 
+/// A million revocations a day leave about ten thousand live entries.
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn a_hundred_thousand_entries_take_less_than_100_mib() {
+    fn resident() -> usize {
+        let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+        pages.split(' ').nth(1).unwrap().parse::<usize>().unwrap() * 4096
+    }
+    let (fake, mut calls) = fake();
+    let verifier = watching(WhenStale::Closed, [fake]);
+    let (_, events) = calls.watch().await;
+    let before = resident();
+    for batch in 0..100_u32 {
+        let session = |n: u32| pb::RevokedSession {
+            session_id: format!("0190b6d2-0000-8000-8000-{:012}", batch * 1000 + n),
+            revoke_time: at(NOW),
+            expire_time: at(NOW + 900),
+        };
+        let sessions = (0..1000).map(session).collect();
+        let revoked = feed::Event::Revocations(pb::Revocations { sessions, keys: Vec::new() });
+        events.send(event(revoked, "")).unwrap();
+    }
+    events.send(snapshot_end("1")).unwrap();
+    verifier.ready().await;
+    let grown = resident().saturating_sub(before);
+    assert_eq!(verifier.0.trusted[0].revocations.as_ref().unwrap().sweep(i64::MIN), 100_000);
+    println!("100,000 entries: {} KiB more resident", grown / 1024);
+    assert!(grown < 100 * 1024 * 1024, "{grown} bytes");
+}
+
 #[test]
 fn a_token_that_is_asked_about_does_not_show_in_debug() {
     let request = pb::IntrospectTokenRequest { token: "a.b.c".to_owned() };
