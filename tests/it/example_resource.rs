@@ -1,6 +1,6 @@
 //! `examples/resource` in front of a real server's tokens: whom it lets in, and whom it does not.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use symbolon::pb::auth::revoke_session_request::Target;
@@ -149,7 +149,7 @@ async fn who_signs_out_is_out_everywhere_within_a_second() {
     let target = Some(Target::RefreshToken(ended.refresh_token));
     let revoke = RevokeSessionRequest { target, ..RevokeSessionRequest::default() };
     assert!(server.client().await.revoke_session(revoke).await.unwrap().into_inner().revoked);
-    let revoked = Instant::now();
+    let revoked = tokio::time::Instant::now();
     while resource.ask("GET", "/orders", Some(&ended.access_token)).await.status == 200 {
         assert!(revoked.elapsed() < Duration::from_secs(1), "the token is still good");
         tokio::time::sleep(Duration::from_millis(10)).await;

@@ -51,9 +51,9 @@ async fn keys_are_listed_rotated_and_revoked_and_each_change_is_told_with_its_re
     let (succeeded, said) = keys(&server, dir.path(), &["revoke", "nobody"]).await;
     assert!(!succeeded && said.contains("SIGNING_KEY_NOT_FOUND"), "{said}");
 
-    let states = table(&told(&server, dir.path(), &["list", "--include-ended"]).await);
-    let states: Vec<_> = states.iter().map(|(state, key)| (state.as_str(), key.as_str())).collect();
-    assert_eq!(states[1..], [("active", &*third), ("retiring", &*first), ("compromised", &*second)]);
+    let listed = table(&told(&server, dir.path(), &["list", "--include-ended"]).await);
+    let listed: Vec<_> = listed.iter().map(|(state, key)| (state.as_str(), key.as_str())).collect();
+    assert_eq!(listed[1..], [("active", &*third), ("retiring", &*first), ("compromised", &*second)]);
     let json: Value = serde_json::from_str(&told(&server, dir.path(), &["list", "--output", "json"]).await).unwrap();
     let listed = json["keys"].as_array().unwrap();
     assert_eq!(listed.len(), 3);

@@ -118,11 +118,11 @@ async fn a_key_that_is_gone_signs_nothing_that_anybody_believes() {
     server.pass(30 * DAY);
     server.ring_of(&[State::Pending, State::Active, State::Retiring]).await;
     let now = BEGINNING + 30 * i64::try_from(DAY).unwrap();
-    let forged = forger.with_claims(&[("iat", json!(now)), ("exp", json!(now + 7200))]);
-    assert!(server.introspect(&forged).await.active, "it is signed by a key that still verifies");
+    let token = forger.with_claims(&[("iat", json!(now)), ("exp", json!(now + 7200))]);
+    assert!(server.introspect(&token).await.active, "it is signed by a key that still verifies");
     server.pass(20 * 60 + 5);
     server.ring_of(&[State::Pending, State::Active]).await;
-    assert_inactive(&server, &forged, "a key that is gone").await;
+    assert_inactive(&server, &token, "a key that is gone").await;
 }
 
 /// The token names a key that is published and did not sign it.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use prost::Message;
-use prost_types::{DescriptorProto, FileDescriptorProto, FileDescriptorSet};
+use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
 
 const METHODS: [&str; 3] = ["GetJwks", "IntrospectToken", "WatchRevocations"];
 
@@ -32,7 +32,7 @@ fn cut(file: &mut FileDescriptorProto) {
         if let Some(message) = file.message_type.iter().find(named)
             && reached.insert(message.name().to_owned())
         {
-            todo.extend(message.field.iter().map(|field| field.type_name()).filter(|name| !name.is_empty()));
+            todo.extend(message.field.iter().map(FieldDescriptorProto::type_name).filter(|name| !name.is_empty()));
         }
     }
     file.message_type.retain(|message| reached.contains(message.name()));
