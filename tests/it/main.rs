@@ -82,3 +82,4 @@ mod two_replicas;
 mod updates;
 mod verifier_client;
 mod verify_languages;
+mod watch;

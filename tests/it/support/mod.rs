@@ -26,6 +26,7 @@ mod secrets;
 mod server;
 mod tools;
 pub(crate) mod verifier;
+mod watching;
 
 pub(crate) use application::Application;
 pub(crate) use asking::{claimed, claims, part, seconds};
@@ -48,6 +49,7 @@ pub(crate) use refusal::{assert_ask_again, assert_says, sentence};
 pub(crate) use secrets::{Secret, as_text, assert_silent, files, hex};
 pub(crate) use server::{BEGINNING, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings};
 pub(crate) use tools::tools;
+pub(crate) use watching::{Watching, after, ids};
 
 use symbolon::keys::ring::KeyState;
 use symbolon::pb::auth::{IssueTokensRequest, RefreshTokensRequest};
