@@ -115,10 +115,13 @@ impl Feed {
         .await?;
         self.heard(asked);
         let lost = self.known().untold(&told, oldest, asked.0.before(OVERLAP));
-        for lost in lost {
+        for mut lost in lost {
+            // Not at the time it ended at first: what was granted meanwhile has to be refused as long as it lives.
+            lost.revocation.at = self.clock.now();
             if self.store.end(lost.id, &lost.revocation).await? {
                 tracing::warn!(session_id = %lost.id, "the database had lost the end of a session: it is ended again");
                 metrics::counter!("symbolon_revocations_reasserted_total").increment(1);
+                self.ended([lost]);
             }
         }
         Ok(())
@@ -145,8 +148,8 @@ impl Feed {
             return;
         }
         let next = {
-            let mut known = self.known_mut();
-            entries.for_each(|entry| known.learn(entry));
+            let (mut known, now) = (self.known_mut(), self.clock.now());
+            entries.for_each(|entry| known.learn(entry, now));
             known.next()
         };
         self.news.send_if_modified(|news| std::mem::replace(&mut news.next, next) < next);

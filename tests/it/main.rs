@@ -83,3 +83,4 @@ mod updates;
 mod verifier_client;
 mod verify_languages;
 mod watch;
+mod watch_faults;

@@ -38,8 +38,8 @@ pub struct Watcher {
 struct CatchingUp {
     to: u64,
     cursor: Cursor,
-    /// What it knows already; nothing: a snapshot.
-    from: Option<Timestamp>,
+    /// What became known before this it has been told already; nothing: a snapshot.
+    known_from: Option<Timestamp>,
     sessions: usize,
 }
 
@@ -48,6 +48,10 @@ const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The database has told everything so lately that there is truly nothing new.
 const ALIVE: Duration = Duration::from_secs(15);
+
+/// How much later one replica may know than another what became visible too late for the overlap: everything is read again
+/// once a minute, and reading takes its time.
+const LATE: Duration = Duration::from_secs(120);
 
 /// How long entries are gathered once there is one, so that a thousand are not a thousand messages to everybody.
 const GATHER: Duration = Duration::from_millis(50);
@@ -79,11 +83,11 @@ impl Feed {
             let known = self.known();
             (known.next(), Cursor { epoch: self.epoch, complete_to: known.complete_to })
         };
-        let from = cursor.map(|cursor| cursor.complete_to);
+        let known_from = cursor.map(|cursor| cursor.complete_to.before(LATE));
         metrics::gauge!("symbolon_watchers").increment(1);
         Ok(Watcher {
             at: 0,
-            catching_up: Some(CatchingUp { to, cursor: own, from, sessions: 0 }),
+            catching_up: Some(CatchingUp { to, cursor: own, known_from, sessions: 0 }),
             cursor: cursor.unwrap_or(own),
             began_at: self.clock.uptime(),
             told_at: self.clock.uptime(),
@@ -128,34 +132,34 @@ impl Watcher {
 
     /// What there is to tell now.
     fn read(&mut self) -> Option<Event> {
-        if let Some(catching_up) = &mut self.catching_up {
-            while self.at < catching_up.to {
-                let (mut entries, at) = self.feed.known().read(self.at, catching_up.to, BATCH);
-                self.at = at;
-                entries.retain(|entry| catching_up.wants(entry));
-                catching_up.sessions += entries.iter().filter(|entry| matches!(entry, Entry::Session(_))).count();
-                if !entries.is_empty() {
-                    let resumed = catching_up.from.map(|_| self.cursor);
-                    return Some(Event::Entries(entries, resumed));
-                }
-            }
-            let CatchingUp { cursor, from, sessions, .. } = self.catching_up.take()?;
-            self.cursor = cursor;
-            return Some(match from {
-                None => Event::SnapshotEnd(sessions, cursor),
-                Some(_) => Event::Heartbeat(self.feed.clock.now(), cursor),
-            });
+        if let Some(event) = self.catch_up() {
+            return Some(event);
         }
-        let (entries, at) = {
-            let known = self.feed.known();
-            let (entries, at) = known.read(self.at, known.next(), BATCH);
-            if at == known.next() {
-                self.cursor.complete_to = known.complete_to;
-            }
-            (entries, at)
-        };
+        let known = self.feed.known();
+        let (entries, at) = known.read(self.at, known.next(), Timestamp::EPOCH, BATCH);
         self.at = at;
+        if at == known.next() {
+            self.cursor.complete_to = known.complete_to;
+        }
         (!entries.is_empty()).then_some(Event::Entries(entries, Some(self.cursor)))
+    }
+
+    /// What there was when it came, and that this was all.
+    fn catch_up(&mut self) -> Option<Event> {
+        let CatchingUp { to, cursor, known_from, sessions } = self.catching_up.as_mut()?;
+        let (entries, at) = self.feed.known().read(self.at, *to, known_from.unwrap_or(Timestamp::EPOCH), BATCH);
+        self.at = at;
+        if !entries.is_empty() {
+            *sessions += entries.iter().filter(|entry| matches!(entry, Entry::Session(_))).count();
+            return Some(Event::Entries(entries, known_from.map(|_| self.cursor)));
+        }
+        self.cursor = *cursor;
+        let end = match known_from {
+            None => Some(Event::SnapshotEnd(*sessions, self.cursor)),
+            Some(_) => self.feed.heard_within(ALIVE).then(|| Event::Heartbeat(self.feed.clock.now(), self.cursor)),
+        };
+        self.catching_up = None;
+        end
     }
 
     fn heartbeat(&mut self) -> Event {
@@ -164,15 +168,6 @@ impl Watcher {
             self.cursor.complete_to = known.complete_to;
         }
         Event::Heartbeat(self.feed.clock.now(), self.cursor)
-    }
-}
-
-impl CatchingUp {
-    fn wants(&self, entry: &Entry) -> bool {
-        match (entry, self.from) {
-            (Entry::Session(ended), Some(from)) => ended.revocation.at >= from,
-            (Entry::Session(_) | Entry::Key(_), _) => true,
-        }
     }
 }
 
