@@ -83,4 +83,5 @@ mod updates;
 mod verifier_client;
 mod verify_languages;
 mod watch;
+mod watch_away;
 mod watch_faults;
