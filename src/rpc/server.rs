@@ -128,7 +128,7 @@ fn describe() -> reflection::Builder<'static> {
 const PULSE: Duration = Duration::from_secs(2);
 
 /// Has health checks follow the database, and tells them and the watchers that the end has come before the listeners close.
-async fn follow(service: Arc<Service>, shutdown: impl Future<Output = ()>, health: HealthReporter) {
+async fn follow(service: Arc<Service>, shutdown: impl Future<Output = ()>, mut health: HealthReporter) {
     let mut shutdown = pin!(shutdown);
     while tokio::time::timeout(PULSE, &mut shutdown).await.is_err() {
         let writable = tokio::time::timeout(PULSE, service.store.check_writable()).await;
@@ -136,11 +136,18 @@ async fn follow(service: Arc<Service>, shutdown: impl Future<Output = ()>, healt
     }
     service.feed.close();
     tell(&health, false).await;
+    // Ends the streams of those who watch the health, once they have been told: they would not leave by themselves.
+    for name in CHECKED {
+        health.clear_service_status(name).await;
+    }
 }
+
+/// What health checks may ask for: the whole server, and each service.
+const CHECKED: [&str; 3] = ["", AuthServiceServer::<Auth>::NAME, KeyServiceServer::<Keys>::NAME];
 
 async fn tell(health: &HealthReporter, serving: bool) {
     let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
-    for name in ["", AuthServiceServer::<Auth>::NAME, KeyServiceServer::<Keys>::NAME] {
+    for name in CHECKED {
         health.set_service_status(name, status).await;
     }
 }

@@ -84,4 +84,5 @@ mod verifier_client;
 mod verify_languages;
 mod watch;
 mod watch_away;
+mod watch_ends;
 mod watch_faults;
