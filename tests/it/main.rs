@@ -86,3 +86,4 @@ mod watch;
 mod watch_away;
 mod watch_ends;
 mod watch_faults;
+mod watch_replicas;
