@@ -11,6 +11,7 @@ use symbolon_example_resource::serve;
 use symbolon_verifier::{Issuer, Verifier, WhenStale};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 use tonic::transport::Endpoint;
 use tonic::{Code, Request};
 

@@ -88,12 +88,18 @@ impl<S> Cache<S> {
     /// whether there is such a key.
     pub async fn newer(&self) -> Option<Arc<S>> {
         let mut phase = self.phase.subscribe();
-        let look = async {
-            if *phase.borrow() == Phase::Ready {
-                self.wanted.notify_one();
-                // Whoever comes in between has the fetch begin, not us again.
-                let _ = phase.wait_for(|phase| *phase != Phase::Ready).await;
+        // Whoever comes first begins the fetch; nobody behind wishes for another one after it.
+        let is_first = self.phase.send_if_modified(|phase| {
+            let is_ready = *phase == Phase::Ready;
+            if is_ready {
+                *phase = Phase::Fetching;
             }
+            is_ready
+        });
+        if is_first {
+            self.wanted.notify_one();
+        }
+        let look = async {
             let rested = phase.wait_for(|phase| matches!(phase, Phase::Resting { .. })).await;
             rested.is_ok_and(|phase| *phase == Phase::Resting { fetched: true })
         };

@@ -174,6 +174,7 @@ async fn after_a_cut_it_goes_on_from_the_last_cursor() {
     assert_eq!(cursor, "7");
     // A stream that ends without a word, too.
     events.send(heartbeat("8")).unwrap();
+    events.send(heartbeat("")).unwrap();
     drop(events);
     let (cursor, events) = calls.watch().await;
     assert_eq!(cursor, "8");

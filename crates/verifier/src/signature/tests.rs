@@ -52,6 +52,12 @@ fn a_key_of_small_order_signs_nothing() {
     let key = weak_key();
     assert!(key.verify(b"anything", &Signature::from_bytes(&universal)).is_ok(), "holds to a lax verifier");
     assert!(!holds(&key, b"anything", &universal));
+    // Any S does, with R a point of full order: here the base point.
+    universal[..32].fill(0x66);
+    universal[0] = 0x58;
+    universal[32] = 1;
+    assert!(key.verify(b"anything", &Signature::from_bytes(&universal)).is_ok(), "holds to a lax verifier");
+    assert!(!holds(&key, b"anything", &universal));
 }
 
 #[test]
