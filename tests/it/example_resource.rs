@@ -11,7 +11,6 @@ use symbolon_example_resource::serve;
 use symbolon_verifier::{Issuer, Verifier, WhenStale};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
-use tokio::time::Instant;
 use tonic::transport::Endpoint;
 use tonic::{Code, Request};
 

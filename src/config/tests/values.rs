@@ -2,7 +2,7 @@ use super::*;
 use crate::config::TlsVersion;
 
 /// Every name promised to users, with a value of a good form. Written out, so that a row lost is noticed.
-const NAMES: [(&str, &str); 51] = [
+const NAMES: [(&str, &str); 52] = [
     ("SYMBOLON_DATA_DIR", "/var/lib/symbolon"),
     ("SYMBOLON_DATABASE_URL", "postgres://localhost/symbolon"),
     ("SYMBOLON_GRPC_LISTEN", "0.0.0.0:50051"),
@@ -47,6 +47,7 @@ const NAMES: [(&str, &str); 51] = [
     ("SYMBOLON_EDGE_ISSUER_KEY_FILE", "key.pem"),
     ("SYMBOLON_EDGE_ISSUER_CA_FILE", "ca.pem"),
     ("SYMBOLON_EDGE_MODE", "bff"),
+    ("SYMBOLON_EDGE_WHEN_STALE", "closed"),
     ("SYMBOLON_GATEWAY_LISTEN", "127.0.0.1:8081"),
     ("SYMBOLON_GATEWAY_LOGIN_URL", "/login?from=gateway"),
     ("SYMBOLON_EDGE_BASE_PATH", "/"),
@@ -221,6 +222,7 @@ fn addresses_urls_and_names_have_their_forms() {
         ("SYMBOLON_EDGE_BASE_PATH", vec!["/", "/auth/v1"], vec!["auth", "/auth/", "//", "/a;b", "/a b"]),
         ("SYMBOLON_EDGE_COOKIE_NAME", vec!["__Host-Http-symbolon"], vec!["", "a b", "a=b", "a;b"]),
         ("SYMBOLON_EDGE_MODE", vec!["token", "bff"], vec!["", "BFF", "both"]),
+        ("SYMBOLON_EDGE_WHEN_STALE", vec!["open", "closed"], vec!["", "ask", "Open"]),
         ("SYMBOLON_EDGE_HSTS", vec!["on", "off", "true", "false"], vec!["", "yes", "1"]),
         ("SYMBOLON_LOG", vec!["info"], vec!["", " "]),
     ];
