@@ -8,6 +8,10 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::Value;
+use symbolon::pb::auth as pb;
+use symbolon::pb::auth::auth_service_client::AuthServiceClient;
+use symbolon::pb::auth::key_service_client::KeyServiceClient;
+use symbolon::pb::auth::watch_revocations_response::Event;
 use symbolon_verifier::{Issuer, Verifier};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
@@ -89,7 +93,7 @@ async fn user(turn: usize, grpc: Vec<String>, theirs: Arc<Vec<Theirs>>, ours: Ar
     let mut clients = Vec::new();
     for address in grpc {
         let address = format!("http://{address}");
-        clients.push(symbolon::pb::auth::auth_service_client::AuthServiceClient::connect(address).await.unwrap());
+        clients.push(AuthServiceClient::connect(address).await.unwrap());
     }
     let mut tokens =
         clients[turn % REPLICAS].issue_tokens(sign_in("alice")).await.unwrap().into_inner().tokens.unwrap();
@@ -98,8 +102,7 @@ async fn user(turn: usize, grpc: Vec<String>, theirs: Arc<Vec<Theirs>>, ours: Ar
             return;
         }
         let token = &tokens.access_token;
-        let header: Value = serde_json::from_str(&part(token, 0)).unwrap();
-        tally.kids.lock().unwrap().insert(header["kid"].as_str().unwrap().to_owned());
+        tally.kids.lock().unwrap().insert(kid(token));
         tally.tokens.fetch_add(1, Ordering::Relaxed);
         let ours = &ours[turn % REPLICAS];
         ours.verify(token).await.unwrap_or_else(|refused| panic!("ours: {refused:?}"));
@@ -160,8 +163,60 @@ async fn keys_that_rotate_every_two_seconds_under_load_fail_nobody() {
 
 async fn ring(replica: &Process) -> Vec<String> {
     let address = format!("http://{}", replica.grpc);
-    let mut keys = symbolon::pb::auth::key_service_client::KeyServiceClient::connect(address).await.unwrap();
-    let request = symbolon::pb::auth::ListSigningKeysRequest::default();
+    let mut keys = KeyServiceClient::connect(address).await.unwrap();
+    let request = pb::ListSigningKeysRequest::default();
     let listed = keys.list_signing_keys(request).await.unwrap().into_inner().keys;
     listed.iter().map(|key| key.state().as_str_name().to_owned()).collect()
+}
+
+/// R-KEY-03
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_compromised_key_is_refused_by_every_replica_and_told_to_every_watcher_within_a_second() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = Postgres::shared().database().await;
+    let mut replicas = Vec::new();
+    for _ in 0..REPLICAS {
+        replicas.push(Process::replica(dir.path(), &url).await);
+    }
+    let mut slowest = Duration::ZERO;
+    for round in 0..if soaking() { 50 } else { 3 } {
+        let (at, tokens) = (&replicas[round % REPLICAS], issue(&replicas[0]).await);
+        let compromised = kid(&tokens.access_token);
+        let mut watches = Vec::new();
+        for replica in &replicas {
+            let request = pb::WatchRevocationsRequest::default();
+            watches.push(replica.client().await.watch_revocations(request).await.unwrap().into_inner());
+        }
+        let address = format!("http://{}", at.grpc);
+        let mut keys = KeyServiceClient::connect(address).await.unwrap();
+        let request = pb::RevokeSigningKeyRequest { key_id: compromised.clone() };
+        keys.revoke_signing_key(request).await.unwrap();
+        let revoked = Instant::now();
+        for (replica, mut watch) in replicas.iter().zip(watches) {
+            loop {
+                let told = tokio::time::timeout(Duration::from_secs(1), watch.message()).await;
+                let event = told.expect("nothing is told").unwrap().unwrap().event;
+                let Some(Event::Revocations(told)) = event else { continue };
+                if told.keys.iter().any(|key| key.key_id == compromised) {
+                    break;
+                }
+            }
+            // Whoever was told of it asks a replica that knows it, and is signed for by another key.
+            let request = pb::IntrospectTokenRequest { token: tokens.access_token.clone() };
+            assert!(!replica.client().await.introspect_token(request).await.unwrap().into_inner().active);
+            slowest = slowest.max(revoked.elapsed());
+            assert_ne!(kid(&issue(replica).await.access_token), compromised);
+        }
+    }
+    println!("the slowest of all replicas knew of a compromised key after {slowest:?}");
+    assert!(slowest < Duration::from_secs(1), "{slowest:?}");
+}
+
+async fn issue(replica: &Process) -> pb::TokenPair {
+    replica.client().await.issue_tokens(sign_in("alice")).await.unwrap().into_inner().tokens.unwrap()
+}
+
+fn kid(token: &str) -> String {
+    let header: Value = serde_json::from_str(&part(token, 0)).unwrap();
+    header["kid"].as_str().unwrap().to_owned()
 }
