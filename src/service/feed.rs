@@ -156,6 +156,7 @@ impl Feed {
     }
 
     fn heard(&self, (at, uptime): (Timestamp, Duration)) {
+        metrics::gauge!("symbolon_feed_heard_timestamp_seconds").set(u32::try_from(at.seconds()).unwrap_or(u32::MAX));
         self.known_mut().complete_to = at.before(OVERLAP);
         // Nobody has to wake up for it.
         self.news.send_if_modified(|news| {

@@ -141,9 +141,12 @@ impl Keyring {
             let keys = self.parts.store.signing_keys(false).await?;
             self.adopt(&keys);
             let now = self.parts.clock.now();
-            let members: Vec<_> = keys.iter().map(|key| key.member.clone()).collect();
-            let due: Vec<_> =
-                plan(&members, now, &self.policy()).into_iter().filter(|due| self.can_do(due, &keys)).collect();
+            let mut due = self.due(&keys, now);
+            if due.iter().any(|change| matches!(change, Change::Bury { .. })) {
+                // Another replica may have granted longer tokens a moment ago.
+                self.learn_longest_token().await?;
+                due = self.due(&keys, now);
+            }
             steps += 1;
             if due.is_empty() || steps > STEPS {
                 return Ok(keys);
@@ -152,6 +155,11 @@ impl Keyring {
                 self.apply(&change, &keys, now).await?;
             }
         }
+    }
+
+    fn due(&self, keys: &[StoredKey], now: Timestamp) -> Vec<Change> {
+        let members: Vec<_> = keys.iter().map(|key| key.member.clone()).collect();
+        plan(&members, now, &self.policy()).into_iter().filter(|change| self.can_do(change, keys)).collect()
     }
 
     /// A key that nobody here could sign with is not made to sign here: replicas that hold its master key will do it.
