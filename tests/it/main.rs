@@ -86,4 +86,5 @@ mod watch;
 mod watch_away;
 mod watch_ends;
 mod watch_faults;
+mod watch_load;
 mod watch_replicas;
