@@ -44,6 +44,7 @@ pub(super) enum Keys {
     /// Takes a compromised key out of use at once: its tokens are refused, and the next key signs
     Revoke {
         /// As `list` shows it
+        #[arg(allow_hyphen_values = true)]
         key_id: String,
         #[command(flatten)]
         server: Server,

@@ -73,9 +73,11 @@ impl Feed {
     /// The compromised ones among the keys of the ring.
     pub fn compromised<'a>(&self, members: impl IntoIterator<Item = &'a Member>) {
         let compromised = members.into_iter().filter(|member| member.state == KeyState::Compromised);
+        let now = self.clock.now();
         let keys = compromised.filter_map(|member| {
             let forgotten_at = member.ended_at?.after(COMPROMISED);
-            Some(Entry::Key(RevokedKey { key_id: member.public.key_id().to_owned(), forgotten_at }))
+            let key = RevokedKey { key_id: member.public.key_id().to_owned(), forgotten_at };
+            (forgotten_at > now).then_some(Entry::Key(key))
         });
         self.learn(keys);
     }
@@ -158,10 +160,10 @@ impl Feed {
     fn heard(&self, (at, uptime): (Timestamp, Duration)) {
         metrics::gauge!("symbolon_feed_heard_timestamp_seconds").set(u32::try_from(at.seconds()).unwrap_or(u32::MAX));
         self.known_mut().complete_to = at.before(OVERLAP);
-        // Nobody has to wake up for it.
+        // Nobody has to wake up for it, but those who wait to be told that they know everything.
         self.news.send_if_modified(|news| {
-            news.heard_at = Some(uptime);
-            false
+            let before = news.heard_at.replace(uptime);
+            before.is_none_or(|before| uptime.saturating_sub(before) > watcher::ALIVE)
         });
     }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use thiserror::Error;
+use tokio::sync::Mutex;
 use uuid::{Builder, Uuid};
 
 use crate::audit::Audit;
@@ -35,6 +36,10 @@ pub enum LoadError {
         "the active signing key {key_id} cannot be opened: it is {closed}. Add that master key to SYMBOLON_MASTER_KEYS"
     )]
     ActiveKeyClosed { key_id: String, closed: Closed },
+    #[error(
+        "no key signs, and the one that is published to sign next cannot be opened: add its master key to SYMBOLON_MASTER_KEYS"
+    )]
+    NobodySigns,
     #[error(transparent)]
     Store(#[from] store::Error),
 }
@@ -61,6 +66,8 @@ pub struct Keyring {
     /// Seconds: the longest life an access token was ever granted here, as far as is known.
     longest_token: AtomicU64,
     ring: ArcSwap<Ring>,
+    /// Taken by whoever reads the ring and makes it the current one: an older reading must not come later.
+    reading: Mutex<()>,
 }
 
 /// How many changes may follow from each other at once: a first key is published, signs, and has a successor published.
@@ -84,15 +91,15 @@ impl Keyring {
             epoch: identity.epoch,
             longest_token: AtomicU64::new(identity.longest_access_token_ttl.as_secs()),
             ring: ArcSwap::from_pointee(nobody_signs),
+            reading: Mutex::default(),
             parts,
         };
         keyring.tend().await?;
-        let closed = keyring.ring().signer().err();
-        if let Some(closed) = closed {
-            let active = keyring.active_key_id().unwrap_or_default();
-            return Err(LoadError::ActiveKeyClosed { key_id: active, closed });
-        }
-        Ok(keyring)
+        let ring = keyring.ring();
+        let Err(closed) = ring.signer() else { return Ok(keyring) };
+        let active = ring.members().iter().find(|member| member.state == KeyState::Active);
+        let key_id = active.map(|active| active.public.key_id().to_owned()).ok_or(LoadError::NobodySigns)?;
+        Err(LoadError::ActiveKeyClosed { key_id, closed })
     }
 
     /// The ring as it is now.
@@ -136,6 +143,7 @@ impl Keyring {
 
     /// Follows the ring in the database, and does what is due. Answers the keys that are not gone.
     pub async fn tend(&self) -> Result<Vec<StoredKey>, store::Error> {
+        let _reading = self.reading.lock().await;
         let mut steps = 0;
         loop {
             let keys = self.parts.store.signing_keys(false).await?;
@@ -205,33 +213,30 @@ impl Keyring {
     /// Makes these the ring, if they are not already.
     fn adopt(&self, keys: &[StoredKey]) {
         let max_age = self.policy().jwks_max_age();
-        if self.ring.load().members().iter().eq(keys.iter().map(|key| &key.member)) {
+        let known = self.ring.load();
+        let changed = !known.members().iter().eq(keys.iter().map(|key| &key.member));
+        // What could not be opened may have been sealed anew, which changes no member.
+        if !changed && known.signer().is_ok() {
             return;
         }
         let find = |state| keys.iter().find(|key| key.member.state == state);
-        if let Some((pending, closed)) = find(KeyState::Pending).and_then(|key| Some((key, self.open_key(key).err()?)))
-        {
-            tracing::warn!(key_id = pending.member.public.key_id(), %closed,
-                "this replica cannot sign with the next signing key: give it that master key before the key is active");
+        let signer = find(KeyState::Active).map_or(Err(Closed::Forgotten), |active| self.open_key(active));
+        if changed {
+            if let Err(closed) = signer {
+                tracing::error!(%closed, "this replica cannot sign");
+            }
+            if let Some(closed) = find(KeyState::Pending).and_then(|pending| self.open_key(pending).err()) {
+                tracing::warn!(%closed, "this replica cannot sign with the next signing key: \
+                    give it that master key before the key is active");
+            }
         }
-        let signer = match find(KeyState::Active) {
-            Some(active) => self.open_key(active).inspect_err(|closed| {
-                tracing::error!(key_id = active.member.public.key_id(), %closed, "this replica cannot sign");
-            }),
-            None => Err(Closed::Forgotten),
-        };
         let members = keys.iter().map(|key| key.member.clone()).collect();
         self.ring.store(Arc::new(Ring::new(signer, members, max_age)));
     }
 
-    fn open_key(&self, key: &StoredKey) -> Result<SigningKey, Closed> {
+    /// The pair of this key, if a master key that is held opens it.
+    pub fn open_key(&self, key: &StoredKey) -> Result<SigningKey, Closed> {
         let sealed = key.sealed.as_ref().ok_or(Closed::Forgotten)?;
         SigningKey::open(&self.parts.master_keys, &self.parts.issuer, &key.member.public, sealed)
-    }
-
-    fn active_key_id(&self) -> Option<String> {
-        let ring = self.ring.load();
-        let active = ring.members().iter().find(|member| member.state == KeyState::Active)?;
-        Some(active.public.key_id().to_owned())
     }
 }

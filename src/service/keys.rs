@@ -2,6 +2,7 @@
 //! themselves: see [`crate::service::keyring`].
 
 use std::cmp::Reverse;
+use std::time::Duration;
 
 use crate::keys::plan::{Schedule, schedule};
 use crate::keys::ring::{KeyState, Member};
@@ -18,6 +19,9 @@ pub struct KeyView {
 /// How often a lost race is run again.
 const ATTEMPTS: usize = 5;
 
+/// Within this a rotation that was to be at once is not asked for again, but once more.
+const RETRIES: Duration = Duration::from_secs(60);
+
 impl Service {
     /// The keys of the ring in the order of their life: the next to sign first. With `ended` also those that verify no more.
     pub async fn list_keys(&self, ended: bool) -> Result<Vec<KeyView>, Error> {
@@ -25,39 +29,36 @@ impl Service {
         let ring: Vec<_> = stored.into_iter().map(|key| key.member).collect();
         let mut listed: Vec<_> = ring.iter().filter(|key| ended || key.state.is_published()).collect();
         listed.sort_by_key(|key| (key.state, Reverse(key.created_at)));
-        Ok(listed.into_iter().map(|key| self.view(key, &ring)).collect())
+        let policy = self.keyring.policy();
+        let view = |key: &Member| KeyView { key: key.clone(), schedule: schedule(key, &ring, &policy) };
+        Ok(listed.into_iter().map(view).collect())
     }
 
     /// Has the next key sign as soon as verifiers have had time to fetch it, or at once. Answers the one that signs next,
     /// or already. Asking again while that is under way changes nothing.
     pub async fn rotate_key(&self, caller: &Caller, at_once: bool) -> Result<KeyView, Error> {
         for _ in 0..ATTEMPTS {
-            let ring = self.tend_keys().await?;
-            let find = |state| ring.iter().find(|key| key.state == state);
+            let keys = self.tend_keys().await?;
+            let find = |state| keys.iter().find(|key| key.member.state == state);
             let (Some(pending), Some(active)) = (find(KeyState::Pending), find(KeyState::Active)) else { continue };
-            let (next, now) = (pending.public.key_id(), self.now());
-            let is_new = |since| now.since(since) < self.keyring.policy().publish_ahead;
-            if !at_once && active.asked_at.is_some() && active.activated_at.is_some_and(is_new) {
-                return Ok(self.view(active, &ring));
+            let (next, signs, now) = (pending.member.public.key_id(), &active.member, self.now());
+            let again = if at_once { RETRIES } else { self.keyring.policy().publish_ahead };
+            let is_new = |activated_at| now.since(activated_at) < again;
+            if signs.asked_at.is_some() && signs.activated_at.is_some_and(is_new) {
+                return self.view(signs.public.key_id(), &keys);
             }
-            let changed = if at_once {
-                self.store.activate_key(next, Some(active.public.key_id()), now).await?
-            } else {
-                pending.asked_at.is_some() || self.store.ask_for_key(next, now).await?
-            };
-            if !changed {
-                continue;
+            if pending.member.asked_at.is_none() && self.store.ask_for_key(next, now).await? {
+                self.audit.signing_key("asked_for", next, "requested", Some(&caller.name));
             }
-            let told = |change, key: &str| self.audit.signing_key(change, key, "requested", Some(&caller.name));
             if at_once {
-                told("activated", next);
-                told("retired", active.public.key_id());
-            } else if pending.asked_at.is_none() {
-                told("asked_for", next);
+                self.keyring.open_key(pending).map_err(|closed| Error::SigningUnavailable(closed.into()))?;
+                if !self.store.activate_key(next, Some(signs.public.key_id()), now).await? {
+                    continue;
+                }
+                self.audit.signing_key("activated", next, "requested", Some(&caller.name));
+                self.audit.signing_key("retired", signs.public.key_id(), "requested", Some(&caller.name));
             }
-            let ring = self.tend_keys().await?;
-            let signs_next = ring.iter().find(|key| key.public.key_id() == next);
-            return signs_next.map(|key| self.view(key, &ring)).ok_or(Error::SigningKeyNotFound);
+            return self.view(next, &self.tend_keys().await?);
         }
         Err(Error::StoreUnavailable("the signing keys changed at every attempt".into()))
     }
@@ -70,6 +71,7 @@ impl Service {
             let key = keys.iter().find(|key| key.public.key_id() == key_id).ok_or(Error::SigningKeyNotFound)?;
             if key.state != KeyState::Compromised {
                 let pending = keys.iter().find(|key| key.state == KeyState::Pending);
+                // Perhaps this replica cannot open it: another one can, and one that signs for a thief must not go on.
                 let successor = pending.filter(|_| key.state == KeyState::Active).map(|key| key.public.key_id());
                 if !self.store.compromise_key(key, successor, now).await? {
                     continue;
@@ -79,23 +81,24 @@ impl Service {
                     self.audit.signing_key("activated", successor, "compromised", Some(&caller.name));
                 }
             }
-            let ring = self.tend_keys().await?;
-            let active = ring.iter().find(|key| key.state == KeyState::Active);
-            return active
-                .map(|key| self.view(key, &ring))
-                .ok_or_else(|| Error::SigningUnavailable("no key signs".into()));
+            let keys = self.tend_keys().await?;
+            let active = keys.iter().find(|key| key.member.state == KeyState::Active);
+            let active = active.map(|key| key.member.public.key_id().to_owned());
+            return self.view(&active.ok_or_else(|| Error::SigningUnavailable("no key signs".into()))?, &keys);
         }
         Err(Error::StoreUnavailable("the signing keys changed at every attempt".into()))
     }
 
     /// Follows the ring, does what is due, and tells the feed of keys that were compromised.
-    pub(super) async fn tend_keys(&self) -> Result<Vec<Member>, Error> {
-        let keys: Vec<_> = self.keyring.tend().await?.into_iter().map(|StoredKey { member, .. }| member).collect();
-        self.feed.compromised(&keys);
+    pub(super) async fn tend_keys(&self) -> Result<Vec<StoredKey>, Error> {
+        let keys = self.keyring.tend().await?;
+        self.feed.compromised(keys.iter().map(|key| &key.member));
         Ok(keys)
     }
 
-    fn view(&self, key: &Member, ring: &[Member]) -> KeyView {
-        KeyView { key: key.clone(), schedule: schedule(key, ring, &self.keyring.policy()) }
+    fn view(&self, key_id: &str, keys: &[StoredKey]) -> Result<KeyView, Error> {
+        let ring: Vec<_> = keys.iter().map(|key| key.member.clone()).collect();
+        let key = ring.iter().find(|key| key.public.key_id() == key_id).ok_or(Error::SigningKeyNotFound)?;
+        Ok(KeyView { key: key.clone(), schedule: schedule(key, &ring, &self.keyring.policy()) })
     }
 }

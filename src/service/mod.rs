@@ -117,21 +117,26 @@ impl Service {
     /// Follows what other replicas have changed of keys and sessions, and rotates the signing keys, for ever.
     pub async fn follow(&self) {
         let mut trouble = Trouble::default();
+        // Since everything was read; what failed is owed.
         let mut ticks: u64 = 0;
         loop {
             tokio::time::sleep(FOLLOW_EVERY).await;
             ticks += 1;
-            let all = ticks.is_multiple_of(READ_AGAIN_EVERY);
+            let all = ticks >= READ_AGAIN_EVERY;
             let (keys, feed) = tokio::join!(self.tend_keys(), self.follow_feed(all));
+            if all && feed.is_ok() {
+                ticks = 0;
+                self.feed.forget();
+            }
             trouble.tell(keys.err().or(feed.err()));
-            self.feed.forget();
         }
     }
 
     async fn follow_feed(&self, all: bool) -> Result<(), Error> {
         if all {
-            self.keyring.learn_longest_token().await?;
+            let learned = self.keyring.learn_longest_token().await;
             self.feed.read_again(self.keyring.policy().longest_token).await?;
+            learned?;
         } else {
             self.feed.follow().await?;
         }

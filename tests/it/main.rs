@@ -48,6 +48,7 @@ mod health;
 mod interop;
 mod introspect;
 mod issue;
+mod keyring;
 mod keys;
 mod keys_command;
 mod killed;

@@ -6,7 +6,9 @@ use std::path::Path;
 use sea_orm::{ConnectionTrait, DbBackend, Statement};
 use symbolon::pb::auth::auth_service_client::AuthServiceClient;
 use symbolon::pb::auth::key_service_client::KeyServiceClient;
-use symbolon::pb::auth::{IntrospectTokenRequest, RotateSigningKeyRequest};
+use symbolon::pb::auth::{
+    IntrospectTokenRequest, ListSessionsRequest, RevokeSigningKeyRequest, RotateSigningKeyRequest,
+};
 use tonic::Code;
 use tonic::transport::Channel;
 
@@ -70,6 +72,12 @@ async fn served(client: &mut AuthServiceClient<Channel>, token: &str) -> Option<
             None
         }
     }
+}
+
+/// How often the first user has refreshed.
+async fn generation(replica: &Process) -> u64 {
+    let request = ListSessionsRequest { subject: "user-0".to_owned(), ..Default::default() };
+    replica.client().await.list_sessions(request).await.unwrap().into_inner().sessions[0].generation
 }
 
 async fn rewrap(dir: &Path, url: &str, master_keys: &str) -> String {
@@ -142,25 +150,26 @@ async fn a_replica_without_the_master_key_of_the_signing_key_says_so_and_hands_o
     let mut users = Users::sign_in(&other).await;
     let hasty = replica(dir.path(), &url, &first_and_second(OTHER_MASTER_KEY, MASTER_KEY)).await;
     let mut keys = KeyServiceClient::connect(format!("http://{}", hasty.grpc)).await.unwrap();
-    let mut rotate = async || {
-        let request = RotateSigningKeyRequest { skip_publish_ahead: true, ..Default::default() };
-        keys.rotate_signing_key(request).await.unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(600)).await;
-    };
+    let followed = async || tokio::time::sleep(std::time::Duration::from_millis(600)).await;
     // The key that waited was sealed under the old one; its successor is not.
-    rotate().await;
+    let request = RotateSigningKeyRequest { skip_publish_ahead: true, ..Default::default() };
+    let signs = keys.rotate_signing_key(request).await.unwrap().into_inner().key.unwrap();
+    followed().await;
     let said = String::from_utf8(other.output()).unwrap();
     assert!(said.contains("this replica cannot sign with the next signing key"), "{said}");
     assert!(other.get("/readyz").await.starts_with("HTTP/1.1 200"));
-    rotate().await;
+    keys.revoke_signing_key(RevokeSigningKeyRequest { key_id: signs.key_id }).await.unwrap();
+    followed().await;
     let answer = other.get("/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("the signing key cannot be opened"), "{answer}");
     let mut client = other.client().await;
+    let before = generation(&hasty).await;
     for _ in 0..3 {
         let refused = client.refresh_tokens(redeem(&users.tokens[0])).await.unwrap_err();
         assert_eq!((refused.code(), reason(&refused).as_str()), (Code::Unavailable, "SIGNING_UNAVAILABLE"));
     }
-    assert_eq!(users.refresh(5, [&hasty, &hasty]).await, 0, "nothing was rotated for nobody");
+    assert_eq!(generation(&hasty).await, before, "it was rotated, and nobody has the token");
+    assert_eq!(users.refresh(5, [&hasty, &hasty]).await, 0);
     // And one that starts now is refused, naming the key.
     let mut command = Process::command(dir.path());
     Process::say_dev(&mut command);

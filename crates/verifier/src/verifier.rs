@@ -65,13 +65,18 @@ impl Verifier {
     async fn judge(&self, token: &str) -> Result<Claims, Refusal> {
         let now = self.now();
         let mut furthest = Rejection::TooLarge;
+        // By an issuer that may speak of its own keys only: another may sign with one of the same name.
+        let mut revoked = false;
         for trusted in &self.0.trusted {
             let keys = trusted.keys.current();
             match trusted.look(&self.0, token, keys.as_deref(), now) {
                 Ok(claims) => return trusted.unless_revoked(token, claims).await,
                 Err(Refusal::Rejected(rejection)) => furthest = furthest.max(rejection),
-                Err(refusal) => return Err(refusal),
+                Err(_) => revoked = true,
             }
+        }
+        if revoked {
+            return Err(Refusal::Revoked);
         }
         if furthest != Rejection::UnknownKey {
             return Err(furthest.into());

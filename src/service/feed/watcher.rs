@@ -1,10 +1,12 @@
 //! Whoever watches the feed: it stands at a number and reads on at its own pace. Nobody waits for it, and it costs the same
 //! however far behind it is.
 
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::sleep;
 
 use crate::service::Error;
 use crate::service::feed::{Cursor, Entry, Feed, News};
@@ -47,7 +49,7 @@ struct CatchingUp {
 const HEARTBEAT: Duration = Duration::from_secs(10);
 
 /// The database has told everything so lately that there is truly nothing new.
-const ALIVE: Duration = Duration::from_secs(15);
+pub(super) const ALIVE: Duration = Duration::from_secs(15);
 
 /// How much later one replica may know than another what became visible too late for the overlap: everything is read again
 /// once a minute, and reading takes its time.
@@ -107,6 +109,8 @@ impl Watcher {
         if left_lying > PATIENCE && self.at < self.news.borrow().next {
             return Err(Error::WatcherTooSlow);
         }
+        // Not begun anew when it is woken for nothing: silence is bounded whatever happens.
+        let mut silence = pin!(sleep(HEARTBEAT));
         loop {
             if self.news.borrow_and_update().closed {
                 return Err(Error::ShuttingDown);
@@ -118,22 +122,24 @@ impl Watcher {
             if self.feed.clock.uptime().saturating_sub(self.began_at) > AGE {
                 return Err(Error::ShuttingDown);
             }
-            // An error is the end of the feed itself, which says so before.
-            match tokio::time::timeout(HEARTBEAT, self.news.changed()).await {
-                Ok(_) => tokio::time::sleep(GATHER).await,
-                Err(_) if self.feed.heard_within(ALIVE) => {
-                    self.told_at = self.feed.clock.uptime();
-                    return Ok(self.heartbeat());
+            tokio::select! {
+                // An error is the end of the feed itself, which says so before.
+                _ = self.news.changed() => sleep(GATHER).await,
+                () = &mut silence => {
+                    if self.catching_up.is_none() && self.feed.heard_within(ALIVE) {
+                        self.told_at = self.feed.clock.uptime();
+                        return Ok(self.heartbeat());
+                    }
+                    silence.set(sleep(HEARTBEAT));
                 }
-                Err(_) => {}
             }
         }
     }
 
     /// What there is to tell now.
     fn read(&mut self) -> Option<Event> {
-        if let Some(event) = self.catch_up() {
-            return Some(event);
+        if self.catching_up.is_some() {
+            return self.catch_up();
         }
         let known = self.feed.known();
         let (entries, at) = known.read(self.at, known.next(), Timestamp::EPOCH, BATCH);
@@ -153,13 +159,17 @@ impl Watcher {
             *sessions += entries.iter().filter(|entry| matches!(entry, Entry::Session(_))).count();
             return Some(Event::Entries(entries, known_from.map(|_| self.cursor)));
         }
+        if !self.feed.heard_within(ALIVE) {
+            // That this is everything can only be said when the database has said so.
+            return None;
+        }
         self.cursor = *cursor;
         let end = match known_from {
-            None => Some(Event::SnapshotEnd(*sessions, self.cursor)),
-            Some(_) => self.feed.heard_within(ALIVE).then(|| Event::Heartbeat(self.feed.clock.now(), self.cursor)),
+            None => Event::SnapshotEnd(*sessions, self.cursor),
+            Some(_) => Event::Heartbeat(self.feed.clock.now(), self.cursor),
         };
         self.catching_up = None;
-        end
+        Some(end)
     }
 
     fn heartbeat(&mut self) -> Event {
