@@ -222,7 +222,7 @@ impl Keyring {
         let find = |state| keys.iter().find(|key| key.member.state == state);
         let signer = find(KeyState::Active).map_or(Err(Closed::Forgotten), |active| self.open_key(active));
         if changed {
-            if let Err(closed) = signer {
+            if let Some(closed) = find(KeyState::Active).and(signer.as_ref().err()) {
                 tracing::error!(%closed, "this replica cannot sign");
             }
             if let Some(closed) = find(KeyState::Pending).and_then(|pending| self.open_key(pending).err()) {

@@ -153,8 +153,12 @@ impl Watcher {
     /// What there was when it came, and that this was all.
     fn catch_up(&mut self) -> Option<Event> {
         let CatchingUp { to, cursor, known_from, sessions } = self.catching_up.as_mut()?;
-        let (entries, at) = self.feed.known().read(self.at, *to, known_from.unwrap_or(Timestamp::EPOCH), BATCH);
-        self.at = at;
+        let (mut entries, now) = (Vec::new(), self.feed.clock.now());
+        while entries.is_empty() && self.at < *to {
+            (entries, self.at) = self.feed.known().read(self.at, *to, known_from.unwrap_or(Timestamp::EPOCH), BATCH);
+            // What matters no more is there until somebody tidies up.
+            entries.retain(|entry| entry.forgotten_at() > now);
+        }
         if !entries.is_empty() {
             *sessions += entries.iter().filter(|entry| matches!(entry, Entry::Session(_))).count();
             return Some(Event::Entries(entries, known_from.map(|_| self.cursor)));
@@ -164,6 +168,11 @@ impl Watcher {
             return None;
         }
         self.cursor = *cursor;
+        let known = self.feed.known();
+        if self.at == known.next() {
+            self.cursor.complete_to = known.complete_to;
+        }
+        drop(known);
         let end = match known_from {
             None => Event::SnapshotEnd(*sessions, self.cursor),
             Some(_) => Event::Heartbeat(self.feed.clock.now(), self.cursor),
