@@ -5,10 +5,11 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, reason = "a benchmark")]
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+mod dev;
+
 use std::time::{Duration, Instant};
 
+use dev::Server;
 use symbolon::pb::auth::auth_service_client::AuthServiceClient;
 use symbolon::pb::auth::{IssueTokensRequest, RefreshTokensRequest};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -20,56 +21,13 @@ const SESSIONS: usize = 1024;
 const CONNECTIONS: usize = 4;
 const PAIRS: usize = 7;
 
-struct Server {
-    child: Child,
-    grpc: String,
-    edge: String,
-}
-
-impl Server {
-    /// `symbolon dev`, on free ports.
-    fn start(dir: &std::path::Path) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_symbolon"));
-        for name in ["SYMBOLON_GRPC_LISTEN", "SYMBOLON_OPS_LISTEN", "SYMBOLON_EDGE_LISTEN"] {
-            command.env(name, "localhost:0");
-        }
-        let mut child =
-            command.arg("dev").current_dir(dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let (mut grpc, mut edge) = (String::new(), String::new());
-        for line in BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap) {
-            let after = |label: &str| Some(line.split_once(label)?.1.split([',', '/']).next()?.to_owned());
-            grpc = after("gRPC         ").unwrap_or(grpc);
-            edge = after("edge         http://").unwrap_or(edge);
-            if line.contains("describe") {
-                break;
-            }
-        }
-        Self { child, grpc, edge }
-    }
-
-    /// The CPU time it has used, in milliseconds.
-    fn cpu(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) * 10.0
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
 #[tokio::main]
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(dir.path());
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
-        let channel = Channel::from_shared(format!("http://{}", server.grpc)).unwrap();
-        clients.push(AuthServiceClient::new(channel.connect().await.unwrap()));
+        clients.push(server.client().await);
     }
     let mut tokens = Vec::new();
     for number in 0..SESSIONS {
@@ -135,7 +93,7 @@ async fn run(
     let (before, began) = (server.cpu(), Instant::now());
     let end = began + how_long;
     let tasks = tokens.chunks_mut(SESSIONS / IN_FLIGHT).enumerate().map(|(at, tokens)| {
-        let (client, edge) = (clients[at % CONNECTIONS].clone(), server.edge.clone());
+        let (client, edge) = (clients[at % CONNECTIONS].clone(), server.at("edge         http://"));
         async move {
             match door {
                 Door::Grpc => bare(client, tokens, end).await,

@@ -4,28 +4,21 @@
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+mod dev;
+
 use std::time::{Duration, Instant};
 
+use dev::Server;
 use futures_util::future::join_all;
-use metrics_exporter_prometheus::PrometheusBuilder;
-use symbolon::cli::declared::Followed;
-use symbolon::cli::listen::Reach;
-use symbolon::cli::{Listeners, Running, World, assemble};
-use symbolon::config::{Profile, from_process};
-use symbolon::keys::MasterKeys;
 use symbolon::pb::auth::auth_service_client::AuthServiceClient;
 use symbolon::pb::auth::watch_revocations_response::Event;
 use symbolon::pb::auth::{
     IntrospectTokenRequest, IssueTokensRequest, RefreshTokensRequest, RevokeSessionRequest, TokenPair,
     WatchRevocationsRequest, revoke_session_request,
 };
-use symbolon::store::{Missing, Store, Url};
 use tokio::task::JoinSet;
 use tonic::transport::Channel;
 
-const MASTER_KEY: &str = "1:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 const SESSIONS: usize = 1024;
 const CONNECTIONS: usize = 4;
 const IN_FLIGHT: usize = 64;
@@ -36,74 +29,10 @@ const STREAMS: usize = 128;
 
 type Client = AuthServiceClient<Channel>;
 
-fn main() {
-    let arguments: Vec<_> = std::env::args().collect();
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    match arguments.get(1).map(String::as_str) {
-        Some("serve") => runtime.block_on(serve(&arguments[2])),
-        _ => runtime.block_on(measure()),
-    }
-}
-
-/// The server's process: ends when its stdin does.
-async fn serve(url: &str) {
-    let config = from_process(Profile::Dev, None, |_| Vec::new()).unwrap().config;
-    let listeners = Listeners::bind(&config, Reach::Anywhere).await.unwrap();
-    let store = Store::open(&Url::parse(url).unwrap(), Missing::Create).await.unwrap();
-    store.migrate().await.unwrap();
-    let keys = MasterKeys::parse(MASTER_KEY).unwrap();
-    let service = assemble(&config, store, keys, Profile::Dev, World::default()).await.unwrap();
-    println!("{}", listeners.grpc_port().unwrap());
-    let metrics = PrometheusBuilder::new().build_recorder().handle();
-    let running = Running::start(service, listeners, &metrics, Followed::new(&config, Profile::Dev), None).unwrap();
-    tokio::io::copy(&mut tokio::io::stdin(), &mut tokio::io::sink()).await.unwrap();
-    running.stop().await;
-}
-
-struct Server {
-    child: Child,
-    port: String,
-}
-
-impl Server {
-    fn start(url: &str) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["serve", url])
-            .env("SYMBOLON_GRPC_LISTEN", "127.0.0.1:0")
-            .env("SYMBOLON_OPS_LISTEN", "127.0.0.1:0")
-            .env("SYMBOLON_EDGE_LISTEN", "127.0.0.1:0")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut port = String::new();
-        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut port).unwrap();
-        Self { child, port: port.trim().to_owned() }
-    }
-
-    async fn client(&self) -> Client {
-        let channel = Channel::from_shared(format!("http://127.0.0.1:{}", self.port)).unwrap();
-        AuthServiceClient::new(channel.connect().await.unwrap())
-    }
-
-    /// The CPU time it has used, in milliseconds.
-    fn cpu(&self) -> f64 {
-        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
-        let fields: Vec<_> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
-        (fields[11].parse::<f64>().unwrap() + fields[12].parse::<f64>().unwrap()) * 10.0
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        drop(self.child.stdin.take());
-        let _ = self.child.wait();
-    }
-}
-
-async fn measure() {
+#[tokio::main]
+async fn main() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(&format!("sqlite:{}", dir.path().join("symbolon.db").display()));
+    let server = Server::start(dir.path());
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         clients.push(server.client().await);
