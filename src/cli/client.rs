@@ -10,7 +10,7 @@ use tonic::codegen::InterceptedService;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Request, Status};
+use tonic::{Request, Response, Status};
 use tonic_types::StatusExt;
 use zeroize::Zeroizing;
 
@@ -105,8 +105,13 @@ impl Server {
         format!("{} is not reached: {root}{hint}", self.url).into()
     }
 
+    /// What the service answered.
+    pub(super) fn answered<T>(&self, answer: Result<Response<T>, Status>) -> Result<T, Failure> {
+        answer.map(Response::into_inner).map_err(|status| self.told(&status))
+    }
+
     /// What the service said, in one sentence a field; or why it said nothing.
-    pub(super) fn told(&self, status: &Status) -> Failure {
+    fn told(&self, status: &Status) -> Failure {
         let details = status.get_error_details();
         let reason = match (details.error_info(), status.source()) {
             (Some(info), _) => format!(" ({})", info.reason),

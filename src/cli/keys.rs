@@ -69,13 +69,13 @@ pub(super) async fn keys(command: Keys) -> Result<(), Failure> {
         Keys::Rotate { skip_publish_ahead, server } => {
             let request = RotateSigningKeyRequest { skip_publish_ahead, ..RotateSigningKeyRequest::default() };
             let mut client = KeyServiceClient::new(server.connect().await?);
-            let rotated = client.rotate_signing_key(request).await.map_err(|status| server.told(&status))?.into_inner();
+            let rotated = server.answered(client.rotate_signing_key(request).await)?;
             print(&rotated.key.map(|key| signs(&key)).unwrap_or_default())
         }
         Keys::Revoke { key_id, server } => {
             let request = RevokeSigningKeyRequest { key_id: key_id.clone() };
             let mut client = KeyServiceClient::new(server.connect().await?);
-            let revoked = client.revoke_signing_key(request).await.map_err(|status| server.told(&status))?.into_inner();
+            let revoked = server.answered(client.revoke_signing_key(request).await)?;
             let active = revoked.active_key.map(|key| signs(&key)).unwrap_or_default();
             print(&format!("{key_id} is revoked\n{active}"))
         }
@@ -85,8 +85,7 @@ pub(super) async fn keys(command: Keys) -> Result<(), Failure> {
 
 async fn list(server: &Server, include_ended: bool) -> Result<ListSigningKeysResponse, Failure> {
     let request = ListSigningKeysRequest { include_ended };
-    let listed = KeyServiceClient::new(server.connect().await?).list_signing_keys(request).await;
-    Ok(listed.map_err(|status| server.told(&status))?.into_inner())
+    server.answered(KeyServiceClient::new(server.connect().await?).list_signing_keys(request).await)
 }
 
 fn row(key: &Shown) -> Vec<String> {

@@ -76,11 +76,8 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
         }
         Sessions::Explain { session_id, output, server } => {
             let request = ExplainSessionRequest { session_id };
-            let explained = AuthServiceClient::new(server.connect().await?)
-                .explain_session(request)
-                .await
-                .map_err(|status| server.told(&status))?
-                .into_inner();
+            let mut client = AuthServiceClient::new(server.connect().await?);
+            let explained = server.answered(client.explain_session(request).await)?;
             print(&match output {
                 Output::Json => json("ExplainSessionResponse", &explained)?,
                 Output::Table => explanation(&explained),
@@ -92,11 +89,8 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
                 reason: reason.into(),
                 subject,
             };
-            let RevokeSessionResponse { revoked } = AuthServiceClient::new(server.connect().await?)
-                .revoke_session(request)
-                .await
-                .map_err(|status| server.told(&status))?
-                .into_inner();
+            let mut client = AuthServiceClient::new(server.connect().await?);
+            let RevokeSessionResponse { revoked } = server.answered(client.revoke_session(request).await)?;
             print(if revoked { "revoked" } else { "there was nothing left to end" })
         }
     }
@@ -106,7 +100,7 @@ async fn list(server: Server, mut request: ListSessionsRequest, output: Output) 
     let mut client = AuthServiceClient::new(server.connect().await?);
     let mut all = ListSessionsResponse::default();
     loop {
-        let page = client.list_sessions(request.clone()).await.map_err(|status| server.told(&status))?.into_inner();
+        let page = server.answered(client.list_sessions(request.clone()).await)?;
         all.sessions.extend(page.sessions);
         if page.next_page_token.is_empty() {
             break;

@@ -152,12 +152,11 @@ impl AuthService for Auth {
         request: Request<pb::WatchRevocationsRequest>,
     ) -> Result<Response<Self::WatchRevocationsStream>, Status> {
         let call = Call::of(&self.0, &request)?;
-        call.clone()
-            .answer(async {
-                let cursor = decode::cursor(&request.into_inner().cursor)?;
-                let watcher = self.0.feed.watch(cursor, self.0.keyring.policy().longest_token)?;
-                Ok(watch::stream(Arc::clone(&self.0), call.caller, watcher))
-            })
-            .await
+        call.answer(async {
+            let cursor = decode::cursor(&request.into_inner().cursor)?;
+            let watcher = self.0.feed.watch(cursor, self.0.keyring.policy().longest_token)?;
+            Ok(watch::stream(Arc::clone(&self.0), Arc::clone(&call.caller), watcher))
+        })
+        .await
     }
 }

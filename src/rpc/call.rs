@@ -15,7 +15,6 @@ use crate::time::Timestamp;
 const CAP: Duration = Duration::from_secs(5);
 
 /// A call that was let in: who called, and when.
-#[derive(Clone)]
 pub(super) struct Call {
     pub(super) method: &'static str,
     pub(super) caller: Arc<Caller>,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::keys::seal::Closed;
 use crate::service::caller::Permission;
 use crate::store;
 use crate::token::access::Unmintable;
@@ -67,6 +68,12 @@ impl From<store::Error> for Error {
             unknown @ (store::Error::TimedOut | store::Error::InDoubt) => Self::StoreUnavailable(unknown.into()),
             impossible @ store::Error::Impossible { .. } => Self::Internal(impossible.into()),
         }
+    }
+}
+
+impl From<Closed> for Error {
+    fn from(closed: Closed) -> Self {
+        Self::SigningUnavailable(closed.into())
     }
 }
 

@@ -51,7 +51,7 @@ impl Service {
                 self.audit.signing_key("asked_for", next, "requested", Some(&caller.name));
             }
             if at_once {
-                self.keyring.open_key(pending).map_err(|closed| Error::SigningUnavailable(closed.into()))?;
+                self.keyring.open_key(pending)?;
                 if !self.store.activate_key(next, Some(signs.public.key_id()), now).await? {
                     continue;
                 }

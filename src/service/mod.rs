@@ -191,8 +191,7 @@ impl Service {
     /// The access token of the session's current generation, signed by whichever key signs now.
     fn mint(&self, session: &Session, audience: &[String], scope: &[String]) -> Result<AccessToken, Error> {
         let ring = self.keyring.ring();
-        let signer = ring.signer().map_err(|closed| Error::SigningUnavailable(closed.into()))?;
-        Ok(self.access_tokens.mint(signer, session, audience, scope)?)
+        Ok(self.access_tokens.mint(ring.signer()?, session, audience, scope)?)
     }
 
     /// Whether a key that this replica can open signs.
@@ -200,7 +199,7 @@ impl Service {
     /// # Errors
     /// If none does.
     pub fn can_sign(&self) -> Result<(), Error> {
-        self.keyring.ring().signer().map(drop).map_err(|closed| Error::SigningUnavailable(closed.into()))
+        Ok(self.keyring.ring().signer().map(drop)?)
     }
 
     /// A session was ended: whoever judges its access tokens knows it at once.

@@ -45,6 +45,11 @@ impl Known {
         self.next
     }
 
+    /// Up to when whoever stands at this number knows everything, if that can be said.
+    pub(super) fn complete_at(&self, number: u64) -> Option<Timestamp> {
+        (number == self.next).then_some(self.complete_to)
+    }
+
     pub(super) fn has_ended(&self, id: SessionId) -> bool {
         self.sessions.contains_key(&id)
     }

@@ -39,7 +39,8 @@ pub struct Watcher {
 
 struct CatchingUp {
     to: u64,
-    cursor: Cursor,
+    /// Up to when everything was known then.
+    complete_to: Timestamp,
     /// What became known before this it has been told already; nothing: a snapshot.
     known_from: Option<Timestamp>,
     sessions: usize,
@@ -81,16 +82,16 @@ impl Feed {
         }
         let mut news = self.news.subscribe();
         news.borrow_and_update();
-        let (to, own) = {
+        let (to, complete_to) = {
             let known = self.known();
-            (known.next(), Cursor { epoch: self.epoch, complete_to: known.complete_to })
+            (known.next(), known.complete_to)
         };
         let known_from = cursor.map(|cursor| cursor.complete_to.before(LATE));
         metrics::gauge!("symbolon_watchers").increment(1);
         Ok(Watcher {
             at: 0,
-            catching_up: Some(CatchingUp { to, cursor: own, known_from, sessions: 0 }),
-            cursor: cursor.unwrap_or(own),
+            catching_up: Some(CatchingUp { to, complete_to, known_from, sessions: 0 }),
+            cursor: cursor.unwrap_or(Cursor { epoch: self.epoch, complete_to }),
             began_at: self.clock.uptime(),
             told_at: self.clock.uptime(),
             news,
@@ -144,15 +145,13 @@ impl Watcher {
         let known = self.feed.known();
         let (entries, at) = known.read(self.at, known.next(), Timestamp::EPOCH, BATCH);
         self.at = at;
-        if at == known.next() {
-            self.cursor.complete_to = known.complete_to;
-        }
+        self.cursor.complete_to = known.complete_at(at).unwrap_or(self.cursor.complete_to);
         (!entries.is_empty()).then_some(Event::Entries(entries, Some(self.cursor)))
     }
 
     /// What there was when it came, and that this was all.
     fn catch_up(&mut self) -> Option<Event> {
-        let CatchingUp { to, cursor, known_from, sessions } = self.catching_up.as_mut()?;
+        let CatchingUp { to, complete_to, known_from, sessions } = self.catching_up.as_mut()?;
         let (mut entries, now) = (Vec::new(), self.feed.clock.now());
         while entries.is_empty() && self.at < *to {
             (entries, self.at) = self.feed.known().read(self.at, *to, known_from.unwrap_or(Timestamp::EPOCH), BATCH);
@@ -167,12 +166,7 @@ impl Watcher {
             // That this is everything can only be said when the database has said so.
             return None;
         }
-        self.cursor = *cursor;
-        let known = self.feed.known();
-        if self.at == known.next() {
-            self.cursor.complete_to = known.complete_to;
-        }
-        drop(known);
+        self.cursor.complete_to = self.feed.known().complete_at(self.at).unwrap_or(*complete_to);
         let end = match known_from {
             None => Event::SnapshotEnd(*sessions, self.cursor),
             Some(_) => Event::Heartbeat(self.feed.clock.now(), self.cursor),
@@ -182,10 +176,7 @@ impl Watcher {
     }
 
     fn heartbeat(&mut self) -> Event {
-        let known = self.feed.known();
-        if self.at == known.next() {
-            self.cursor.complete_to = known.complete_to;
-        }
+        self.cursor.complete_to = self.feed.known().complete_at(self.at).unwrap_or(self.cursor.complete_to);
         Event::Heartbeat(self.feed.clock.now(), self.cursor)
     }
 }
