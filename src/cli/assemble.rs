@@ -13,7 +13,7 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::keys::MasterKeys;
 use crate::service::limits::Rates;
 use crate::service::rotations::{Batching, Rotations};
-use crate::service::{Feed, Keyring, Limits, Service, keyring};
+use crate::service::{Feed, Keyring, Limits, Service, Verified, keyring};
 use crate::store::Store;
 use crate::token::access::AccessTokens;
 use crate::token::refresh::RefreshTokens;
@@ -80,6 +80,7 @@ pub async fn assemble(
         keyring,
         feed,
         access_tokens,
+        verified: Verified::default(),
         refresh_tokens,
         rotations,
         audit,

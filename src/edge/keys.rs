@@ -48,3 +48,32 @@ fn read(answer: pb::GetJwksResponse) -> Option<(Published, Duration)> {
     // Whoever asks here keeps the answer for as long again: both together stay below the time a key is published ahead.
     (!published.issuer.is_empty()).then_some((published, max_age / 2))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entropy::SystemEntropy;
+    use crate::keys::SigningKey;
+
+    /// R-KEY-04: a verifier behind the edge keeps what the edge kept already.
+    #[test]
+    fn a_key_set_is_kept_for_half_as_long_as_it_may_be_kept_by_others() {
+        let key = SigningKey::generate(&SystemEntropy).public().jwk();
+        let jwk = pb::Jwk {
+            kty: key.kty.to_owned(),
+            crv: key.crv.to_owned(),
+            x: key.x,
+            kid: key.kid,
+            r#use: key.usage.to_owned(),
+            alg: key.alg.to_owned(),
+            ..Default::default()
+        };
+        let answer = pb::GetJwksResponse {
+            issuer: "https://a".to_owned(),
+            keys: vec![jwk],
+            max_age: Some(prost_types::Duration { seconds: 300, nanos: 0 }),
+        };
+        let (published, kept) = read(answer).unwrap();
+        assert_eq!((published.max_age, kept), (Duration::from_secs(300), Duration::from_secs(150)));
+    }
+}

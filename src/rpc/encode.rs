@@ -3,6 +3,8 @@
 mod feed;
 mod keys;
 
+use std::sync::Arc;
+
 use prost_types::value::Kind;
 use prost_types::{ListValue, Struct, Value};
 
@@ -101,23 +103,26 @@ fn decision(decision: Decision) -> pb::SessionDecision {
 pub(super) fn introspected(active: Option<Active>, issuer: &str) -> pb::IntrospectTokenResponse {
     match active {
         None => pb::IntrospectTokenResponse::default(),
-        Some(Active::Access(found)) => pb::IntrospectTokenResponse {
-            active: true,
-            scope: found.scope.unwrap_or_default(),
-            client_id: found.client_id,
-            token_type: "Bearer".to_owned(),
-            exp: found.exp,
-            iat: found.iat,
-            sub: found.sub,
-            aud: found.aud,
-            iss: found.iss,
-            jti: found.jti,
-            sid: found.sid,
-            acr: found.acr.unwrap_or_default(),
-            amr: found.amr,
-            auth_time: found.auth_time.unwrap_or_default(),
-            claims: given_claims(found.extra),
-        },
+        Some(Active::Access(found)) => {
+            let found = Arc::unwrap_or_clone(found);
+            pb::IntrospectTokenResponse {
+                active: true,
+                scope: found.scope.unwrap_or_default(),
+                client_id: found.client_id,
+                token_type: "Bearer".to_owned(),
+                exp: found.exp,
+                iat: found.iat,
+                sub: found.sub,
+                aud: found.aud,
+                iss: found.iss,
+                jti: found.jti,
+                sid: found.sid,
+                acr: found.acr.unwrap_or_default(),
+                amr: found.amr,
+                auth_time: found.auth_time.unwrap_or_default(),
+                claims: given_claims(found.extra),
+            }
+        }
         Some(Active::Refresh(found)) => pb::IntrospectTokenResponse {
             active: true,
             scope: found.scope.join(" "),

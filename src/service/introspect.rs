@@ -2,7 +2,9 @@
 //! the same answer. An access token is judged from memory; the database is asked only where that has not been filled for
 //! too long.
 
-use symbolon_verifier::{Audience, Claims, Expected, verify};
+use std::sync::Arc;
+
+use symbolon_verifier::{Audience, Claims, Expected};
 
 use crate::service::{Caller, Error, Service};
 use crate::session::{Session, SessionId, State};
@@ -11,7 +13,7 @@ use crate::token::refresh::PREFIX;
 
 /// A token that is good.
 pub enum Active {
-    Access(Box<Claims>),
+    Access(Arc<Claims>),
     Refresh(Box<Session>),
 }
 
@@ -54,7 +56,7 @@ impl Service {
             exp_leeway: 0,
             iat_leeway: IAT_LEEWAY,
         };
-        let claims = match verify(token, self.keyring.ring().as_ref(), &expected) {
+        let claims = match self.verified.verify(token, self.keyring.ring().as_ref(), &expected) {
             Ok(claims) => claims,
             Err(rejection) => {
                 metrics::counter!("symbolon_introspections_refused_total", "reason" => rejection.label()).increment(1);
@@ -72,7 +74,7 @@ impl Service {
             Some(ended) => ended,
             None => self.live_session(id, now).await?.is_none(),
         };
-        Ok((!is_over).then(|| Active::Access(Box::new(claims))))
+        Ok((!is_over).then_some(Active::Access(claims)))
     }
 
     async fn live_session(&self, id: SessionId, now: Timestamp) -> Result<Option<Session>, Error> {

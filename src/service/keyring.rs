@@ -66,8 +66,9 @@ pub struct Keyring {
     /// Seconds: the longest life an access token was ever granted here, as far as is known.
     longest_token: AtomicU64,
     ring: ArcSwap<Ring>,
-    /// Taken by whoever reads the ring and makes it the current one: an older reading must not come later.
-    reading: Mutex<()>,
+    /// Taken by whoever reads the ring and makes it the current one: an older reading must not come later. What could not
+    /// be read the last time.
+    reading: Mutex<Vec<String>>,
 }
 
 /// How many changes may follow from each other at once: a first key is published, signs, and has a successor published.
@@ -97,6 +98,8 @@ impl Keyring {
         keyring.tend().await?;
         let ring = keyring.ring();
         let Err(closed) = ring.signer() else { return Ok(keyring) };
+        // Perhaps it is the one that signs which cannot be read.
+        keyring.parts.store.signing_keys(false).await?;
         let active = ring.members().iter().find(|member| member.state == KeyState::Active);
         let key_id = active.map(|active| active.public.key_id().to_owned()).ok_or(LoadError::NobodySigns)?;
         Err(LoadError::ActiveKeyClosed { key_id, closed })
@@ -141,13 +144,19 @@ impl Keyring {
         Ok(())
     }
 
-    /// Follows the ring in the database, and does what is due. Answers the keys that are not gone.
+    /// Follows the ring in the database, and does what is due. Answers the keys that are not gone, as far as they can be
+    /// read: what is due is not known of a ring that cannot be read whole.
     pub async fn tend(&self) -> Result<Vec<StoredKey>, store::Error> {
-        let _reading = self.reading.lock().await;
+        let mut told = self.reading.lock().await;
         let mut steps = 0;
         loop {
-            let keys = self.parts.store.signing_keys(false).await?;
+            let (keys, unreadable) = apart(self.parts.store.each_signing_key(false).await?);
             self.adopt(&keys);
+            tell(&unreadable, &told);
+            told.clone_from(&unreadable);
+            if !unreadable.is_empty() {
+                return Ok(keys);
+            }
             let now = self.parts.clock.now();
             let mut due = self.due(&keys, now);
             if due.iter().any(|change| matches!(change, Change::Bury { .. })) {
@@ -163,6 +172,11 @@ impl Keyring {
                 self.apply(&change, &keys, now).await?;
             }
         }
+    }
+
+    /// The keys, gone ones too, as far as they can be read.
+    pub async fn readable(&self) -> Result<Vec<StoredKey>, store::Error> {
+        Ok(apart(self.parts.store.each_signing_key(true).await?).0)
     }
 
     fn due(&self, keys: &[StoredKey], now: Timestamp) -> Vec<Change> {
@@ -238,5 +252,23 @@ impl Keyring {
     pub fn open_key(&self, key: &StoredKey) -> Result<SigningKey, Closed> {
         let sealed = key.sealed.as_ref().ok_or(Closed::Forgotten)?;
         SigningKey::open(&self.parts.master_keys, &self.parts.issuer, &key.member.public, sealed)
+    }
+}
+
+/// Those that could be read, and a sentence for each of the others.
+fn apart(keys: Vec<Result<StoredKey, store::Error>>) -> (Vec<StoredKey>, Vec<String>) {
+    let (readable, unreadable): (Vec<_>, Vec<_>) = keys.into_iter().partition(Result::is_ok);
+    let sentence = |key: Result<_, store::Error>| key.err().map(|error| error.to_string());
+    (readable.into_iter().flatten().collect(), unreadable.into_iter().filter_map(sentence).collect())
+}
+
+/// Tells of keys that cannot be read when that changes, not four times a second.
+fn tell(unreadable: &[String], told: &[String]) {
+    metrics::gauge!("symbolon_signing_keys_unreadable").set(u32::try_from(unreadable.len()).unwrap_or(u32::MAX));
+    for sentence in unreadable.iter().filter(|sentence| !told.contains(sentence)) {
+        tracing::error!("a signing key is left out, and none is rotated until its row is mended: {sentence}");
+    }
+    if unreadable.is_empty() && !told.is_empty() {
+        tracing::info!("every signing key can be read again");
     }
 }

@@ -25,8 +25,7 @@ const RETRIES: Duration = Duration::from_secs(60);
 impl Service {
     /// The keys of the ring in the order of their life: the next to sign first. With `ended` also those that verify no more.
     pub async fn list_keys(&self, ended: bool) -> Result<Vec<KeyView>, Error> {
-        let stored = self.store.signing_keys(ended).await?;
-        let ring: Vec<_> = stored.into_iter().map(|key| key.member).collect();
+        let ring: Vec<_> = self.keyring.readable().await?.into_iter().map(|key| key.member).collect();
         let mut listed: Vec<_> = ring.iter().filter(|key| ended || key.state.is_published()).collect();
         listed.sort_by_key(|key| (key.state, Reverse(key.created_at)));
         let policy = self.keyring.policy();
@@ -67,7 +66,7 @@ impl Service {
     pub async fn revoke_key(&self, caller: &Caller, key_id: &str) -> Result<KeyView, Error> {
         for _ in 0..ATTEMPTS {
             let now = self.now();
-            let keys: Vec<_> = self.store.signing_keys(true).await?.into_iter().map(|key| key.member).collect();
+            let keys: Vec<_> = self.keyring.readable().await?.into_iter().map(|key| key.member).collect();
             let key = keys.iter().find(|key| key.public.key_id() == key_id).ok_or(Error::SigningKeyNotFound)?;
             if key.state != KeyState::Compromised {
                 let pending = keys.iter().find(|key| key.state == KeyState::Pending);

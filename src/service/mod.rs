@@ -16,6 +16,7 @@ pub mod refresh;
 pub mod revoke;
 pub mod rotations;
 pub mod sessions;
+pub mod verified;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -28,6 +29,7 @@ pub use feed::Feed;
 pub use keyring::Keyring;
 pub use limits::Limits;
 pub use rotations::Rotations;
+pub use verified::Verified;
 
 use crate::audit::Audit;
 use crate::clock::Clock;
@@ -51,6 +53,7 @@ pub struct Service {
     pub keyring: Keyring,
     pub feed: Arc<Feed>,
     pub access_tokens: AccessTokens,
+    pub verified: Verified,
     pub refresh_tokens: RefreshTokens,
     pub rotations: Rotations,
     pub audit: Arc<Audit>,
@@ -71,6 +74,22 @@ const FOLLOW_EVERY: Duration = Duration::from_millis(250);
 
 /// Every how many times everything is read again: once a minute.
 const READ_AGAIN_EVERY: u64 = 240;
+
+/// Counts the turns since everything was read.
+#[derive(Default)]
+struct Turns(u64);
+
+impl Turns {
+    /// Whether everything is to be read in this turn. What failed is owed: the next turn is asked for all of it, too.
+    fn next_is_whole(&mut self) -> bool {
+        self.0 += 1;
+        self.0 >= READ_AGAIN_EVERY
+    }
+
+    fn whole_is_done(&mut self) {
+        self.0 = 0;
+    }
+}
 
 /// Tells of trouble when it begins and when it is over, not four times a second.
 #[derive(Default)]
@@ -116,16 +135,13 @@ impl Service {
 
     /// Follows what other replicas have changed of keys and sessions, and rotates the signing keys, for ever.
     pub async fn follow(&self) {
-        let mut trouble = Trouble::default();
-        // Since everything was read; what failed is owed.
-        let mut ticks: u64 = 0;
+        let (mut trouble, mut turns) = (Trouble::default(), Turns::default());
         loop {
             tokio::time::sleep(FOLLOW_EVERY).await;
-            ticks += 1;
-            let all = ticks >= READ_AGAIN_EVERY;
+            let all = turns.next_is_whole();
             let (keys, feed) = tokio::join!(self.tend_keys(), self.follow_feed(all));
             if all && feed.is_ok() {
-                ticks = 0;
+                turns.whole_is_done();
                 self.feed.forget();
             }
             trouble.tell(keys.err().or(feed.err()));
@@ -205,5 +221,22 @@ impl Service {
     /// A session was ended: whoever judges its access tokens knows it at once.
     fn has_ended(&self, session: &Session, revocation: Revocation) {
         self.feed.ended([Ended::of(session, revocation)]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// R-REV-02: a fail-over may have taken something back, or brought it late.
+    #[test]
+    fn everything_is_read_again_once_a_minute_and_until_that_succeeds() {
+        let mut turns = Turns::default();
+        let mut whole = |count: u32| (0..count).filter(|_| turns.next_is_whole()).count();
+        let minute = u32::try_from(60_000 / FOLLOW_EVERY.as_millis()).unwrap();
+        assert_eq!((whole(minute - 1), whole(5)), (0, 5));
+        turns.whole_is_done();
+        let mut whole = |count: u32| (0..count).filter(|_| turns.next_is_whole()).count();
+        assert_eq!((whole(minute - 1), whole(1)), (0, 1));
     }
 }

@@ -55,7 +55,18 @@ impl Connection {
     where
         F: Future<Output = Result<T, DbErr>>,
     {
-        Ok(self.try_while(|trouble| trouble != Trouble::Final, deed).await?.0)
+        Ok(self.run_doubting(deed).await?.0)
+    }
+
+    /// The same, and whether an earlier try, whose answer was lost, may have done it already.
+    pub(super) async fn run_doubting<T, F>(
+        &self,
+        deed: impl Fn(Arc<DatabaseConnection>) -> F,
+    ) -> Result<(T, bool), Error>
+    where
+        F: Future<Output = Result<T, DbErr>>,
+    {
+        self.try_while(|trouble| trouble != Trouble::Final, deed).await
     }
 
     /// The same, but not again once it may have been done: an error then means that this is not known.
@@ -111,7 +122,7 @@ impl Connection {
     /// The same, and whether an earlier try, whose answer was lost, may have changed them already.
     pub(super) async fn execute_doubting<S: StatementBuilder>(&self, statement: &S) -> Result<(u64, bool), Error> {
         let execute = |connection: Arc<DatabaseConnection>| async move { connection.execute(statement).await };
-        let (done, doubt) = self.try_while(|trouble| trouble != Trouble::Final, execute).await?;
+        let (done, doubt) = self.run_doubting(execute).await?;
         Ok((done.rows_affected(), doubt))
     }
 
@@ -124,7 +135,7 @@ impl Connection {
             let rows = connection.query_all(statement).await?;
             rows.iter().map(|row| R::from_query_result(row, "")).collect()
         };
-        self.try_while(|trouble| trouble != Trouble::Final, query).await
+        self.run_doubting(query).await
     }
 
     /// Whether this is a server with processes of its own, and not a file.

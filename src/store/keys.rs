@@ -1,7 +1,7 @@
 //! The deeds done to signing keys. Each is done only to a ring that still is as whoever decided it saw it.
 
 use sea_orm::ActiveValue::Set;
-use sea_orm::sea_query::{Expr, Func, OnConflict, UpdateStatement};
+use sea_orm::sea_query::{Expr, Func, OnConflict, SimpleExpr, UpdateStatement};
 use sea_orm::{ColumnTrait, ConnectionTrait, EntityTrait, QueryFilter, QueryOrder, QueryTrait, TransactionTrait};
 
 use super::connection::whole;
@@ -24,6 +24,11 @@ pub struct StoredKey {
 impl Store {
     /// The signing keys, oldest first; those that are gone only if asked for.
     pub async fn signing_keys(&self, with_gone: bool) -> Result<Vec<StoredKey>, Error> {
+        self.each_signing_key(with_gone).await?.into_iter().collect()
+    }
+
+    /// The same, each by itself: one that cannot be read says so and hides no other.
+    pub async fn each_signing_key(&self, with_gone: bool) -> Result<Vec<Result<StoredKey, Error>>, Error> {
         let mut query = Entity::find().order_by_asc(Column::CreatedAt).order_by_asc(Column::KeyId);
         if !with_gone {
             query = query.filter(Column::State.ne(KeyState::Gone.name()));
@@ -32,7 +37,7 @@ impl Store {
             let query = query.clone();
             async move { query.all(connection.as_ref()).await }
         });
-        rows.await?.into_iter().map(stored_key).collect()
+        Ok(rows.await?.into_iter().map(stored_key).collect())
     }
 
     /// Publishes a key that is to sign next, if there is none yet. However many replicas try at once, one succeeds.
@@ -48,7 +53,9 @@ impl Store {
             ..Default::default()
         };
         let insert = Entity::insert(row).on_conflict(OnConflict::new().do_nothing().to_owned());
-        Ok(self.writer.execute(&insert.into_query()).await? == 1)
+        let done = self.writer.execute_doubting(&insert.into_query()).await?;
+        // Whoever else published one published another.
+        self.did(done, public.key_id(), Column::CreatedAt.eq(now.millis())).await
     }
 
     /// Remembers that somebody asked for the pending key to sign as soon as it may.
@@ -57,7 +64,8 @@ impl Store {
             .value(Column::AskedAt, now.millis())
             .and_where(Column::AskedAt.is_null())
             .take();
-        Ok(self.writer.execute(&asked).await? == 1)
+        let done = self.writer.execute_doubting(&asked).await?;
+        self.did(done, key_id, Column::AskedAt.eq(now.millis())).await
     }
 
     /// The pending key signs from now on, and the one that signed until now does not, whose private half is forgotten.
@@ -69,7 +77,8 @@ impl Store {
                 .value(Column::SealedSeed, Option::<Vec<u8>>::None)
                 .take()
         });
-        self.all_or_nothing(retire.into_iter().chain([activate(key_id, now)]).collect()).await
+        let done = self.all_or_nothing(retire.into_iter().chain([activate(key_id, now)]).collect()).await?;
+        self.did(done, key_id, Column::ActivatedAt.eq(now.millis())).await
     }
 
     /// A key that no longer signs leaves the JWKS.
@@ -78,7 +87,8 @@ impl Store {
             .value(Column::State, KeyState::Gone.name())
             .value(Column::EndedAt, now.millis())
             .take();
-        Ok(self.writer.execute(&bury).await? == 1)
+        let done = self.writer.execute_doubting(&bury).await?;
+        self.did(done, key_id, Column::EndedAt.eq(now.millis())).await
     }
 
     /// Takes a key out of use, whatever it did; its private half is forgotten. `successor`, which is pending, signs from
@@ -92,7 +102,8 @@ impl Store {
             .value(Column::EndedAt, now.millis())
             .value(Column::SealedSeed, Option::<Vec<u8>>::None);
         let activate = successor.map(|successor| activate(successor, now));
-        self.all_or_nothing([compromise].into_iter().chain(activate).collect()).await
+        let done = self.all_or_nothing([compromise].into_iter().chain(activate).collect()).await?;
+        self.did(done, key.public.key_id(), Column::EndedAt.eq(now.millis())).await
     }
 
     /// Puts the same private half, sealed anew, in the place of the one that was read.
@@ -104,23 +115,39 @@ impl Store {
             .and_where(Column::KeyId.eq(key_id))
             .and_where(Column::SealedSeed.eq(before.bytes.clone()))
             .take();
-        Ok(self.writer.execute(&reseal).await? == 1)
+        let done = self.writer.execute_doubting(&reseal).await?;
+        self.did(done, key_id, Column::SealedSeed.eq(after.bytes.clone())).await
     }
 
-    /// Does these updates of one row each, in one transaction, unless one of them finds no row.
-    async fn all_or_nothing(&self, updates: Vec<UpdateStatement>) -> Result<bool, Error> {
-        let done = self.writer.run(|connection| {
+    /// Whether a deed was done to a key, given how many rows it changed and whether an earlier try may have changed them
+    /// whose answer was lost: then the key bears its mark.
+    async fn did(&self, (rows, doubt): (u64, bool), key_id: &str, mark: SimpleExpr) -> Result<bool, Error> {
+        if rows != 0 || !doubt {
+            return Ok(rows != 0);
+        }
+        let marked = Entity::find_by_id(key_id).filter(mark);
+        let found = self.writer.run(|connection| {
+            let marked = marked.clone();
+            async move { marked.one(connection.as_ref()).await }
+        });
+        Ok(found.await?.is_some())
+    }
+
+    /// Does these updates of one row each, in one transaction, unless one of them finds no row. Answers as
+    /// [`Connection::execute_doubting`](super::connection::Connection::execute_doubting) does.
+    async fn all_or_nothing(&self, updates: Vec<UpdateStatement>) -> Result<(u64, bool), Error> {
+        let done = self.writer.run_doubting(|connection| {
             let updates = updates.clone();
             whole(async move {
                 let transaction = connection.begin_with_options(immediate()).await?;
                 for update in &updates {
                     if transaction.execute(update).await?.rows_affected() != 1 {
                         transaction.rollback().await?;
-                        return Ok(false);
+                        return Ok(0);
                     }
                 }
                 transaction.commit().await?;
-                Ok(true)
+                Ok(u64::try_from(updates.len()).unwrap_or(u64::MAX))
             })
         });
         done.await

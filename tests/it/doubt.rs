@@ -4,11 +4,13 @@
 use std::time::Duration;
 
 use futures_util::future::join_all;
+use symbolon::keys::ring::KeyState;
+use symbolon::keys::{MasterKeys, SigningKey};
 use symbolon::service::refresh::Refresh;
 use symbolon::session::{Revocation, RevokeReason, Session, State};
 use symbolon::store::Url;
 
-use crate::support::{Indoors, MASTER_KEY, Postgres, Proxy, presenting, subject};
+use crate::support::{Dice, Indoors, MASTER_KEY, Postgres, Proxy, presenting, subject};
 
 /// The service with nothing to lose: a client whose spent tokens are never answered again without being counted.
 async fn strict(proxy: &Proxy) -> Indoors {
@@ -117,6 +119,56 @@ async fn a_revocation_whose_answer_is_lost_holds() {
         assert_eq!(proxy.lost(), lost + 1);
         assert!(indoors.refresh(&indoors.token(session.id, 1)).await.is_err());
         assert_eq!(indoors.session(session.id).await.revocation, Some(revocation));
+    }
+    indoors.close().await;
+}
+
+/// R-KEY-01, R-OBS-02: whoever changed a key knows it, and can tell of it; nobody else takes it for his deed.
+#[tokio::test]
+async fn a_key_change_whose_answer_is_lost_is_known_to_be_done() {
+    let (proxy, indoors) = start().await;
+    let store = &indoors.service.store;
+    let ring = async || store.signing_keys(false).await.unwrap();
+    let in_state = async |state| ring().await.into_iter().find(|key| key.member.state == state).unwrap().member;
+    let (dice, keys) = (Dice::seeded(7), MasterKeys::parse(MASTER_KEY).unwrap());
+    for round in 0..4 {
+        indoors.clock.advance(Duration::from_secs(1));
+        let now = indoors.service.now();
+        let (active, pending) = (in_state(KeyState::Active).await, in_state(KeyState::Pending).await);
+        let (signs, next) = (active.public.key_id(), pending.public.key_id());
+        let proxy = &proxy;
+        let in_doubt = || {
+            let before = proxy.lost();
+            proxy.lose_answers(1);
+            move |done: bool, what: &str| {
+                assert!(done, "{what} was not known to be done");
+                assert_eq!(proxy.lost(), before + 1, "{what}");
+            }
+        };
+        let lost = in_doubt();
+        lost(store.ask_for_key(next, now).await.unwrap(), "ask");
+        assert!(!store.ask_for_key(next, now).await.unwrap(), "done twice");
+        let lost = in_doubt();
+        lost(store.activate_key(next, Some(signs), now).await.unwrap(), "activate");
+        let fresh = SigningKey::generate(&dice);
+        let sealed = fresh.seal(&keys, "http://localhost:8080", &dice);
+        let lost = in_doubt();
+        lost(store.publish_key(fresh.public(), &sealed, now).await.unwrap(), "publish");
+        let anew = fresh.seal(&keys, "http://localhost:8080", &dice);
+        let lost = in_doubt();
+        lost(store.reseal_key(fresh.public().key_id(), &sealed, &anew).await.unwrap(), "reseal");
+        let retired = in_state(KeyState::Retiring).await;
+        let lost = in_doubt();
+        if round % 2 == 0 {
+            lost(store.bury_key(signs, now).await.unwrap(), "bury");
+        } else {
+            lost(store.compromise_key(&retired, None, now).await.unwrap(), "compromise");
+        }
+        // What another did, while our own try never arrived, is not ours.
+        proxy.lose_requests(1);
+        let other = SigningKey::generate(&dice);
+        let sealed = other.seal(&keys, "http://localhost:8080", &dice);
+        assert!(!store.publish_key(other.public(), &sealed, now).await.unwrap());
     }
     indoors.close().await;
 }

@@ -1,9 +1,22 @@
 //! The edge and revocation: what was ended is refused within a second, without the service being asked about a token.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use axum::Router;
+use axum::http;
+use symbolon::cli::{World, build_edge};
+use symbolon::config::{self, Profile};
+use symbolon::edge;
+use symbolon::edge::issuer::{Issuer, channel};
 use symbolon::pb::auth::key_service_client::KeyServiceClient;
 use symbolon::pb::auth::{ListSigningKeysRequest, RevokeSigningKeyRequest};
+use tonic::Status;
+use tower::{ServiceExt, service_fn};
 
 use crate::support::{Ask, Browser, Process, Server, entry, sign_in};
 
@@ -69,6 +82,58 @@ async fn a_compromised_key_leaves_the_edges_key_set_and_its_tokens_are_refused_w
     assert_eq!(&published(&server.edge).await[0], next);
     let renewed = server.refresh(&tokens.refresh_token).await.unwrap().tokens.unwrap();
     assert_eq!(status(&server.edge, "/auth/check", &renewed.access_token).await, 200);
+}
+
+/// R-KEY-03: the feed alone is enough, whatever key set the edge still has.
+#[tokio::test]
+async fn tokens_of_a_compromised_key_are_refused_while_the_edges_key_set_still_names_it() {
+    let server = Server::start().await;
+    let tokens = server.issue("alice").await.tokens.unwrap();
+    let (service, fetches) = (server.channel(), Arc::new(AtomicU32::new(0)));
+    // A service whose keys can be fetched once.
+    let once = service_fn(move |request: http::Request<tonic::body::Body>| {
+        let (service, fetches) = (service.clone(), Arc::clone(&fetches));
+        async move {
+            let again = request.uri().path().ends_with("/GetJwks") && fetches.fetch_add(1, Ordering::Relaxed) > 0;
+            if again { Ok(Status::unavailable("no more").into_http()) } else { service.oneshot(request).await }
+        }
+    });
+    let issuer = Issuer::new(vec![channel(once)], None);
+    let no_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
+    let config = config::load(Profile::Dev, None, &BTreeMap::new(), no_file, |_| Vec::new()).unwrap().config;
+    let world = World { clock: server.clock.clone(), ..World::default() };
+    let edge = Arc::new(build_edge(&config, Profile::Dev, issuer, world).unwrap());
+    let following = tokio::spawn({
+        let edge = Arc::clone(&edge);
+        async move { edge.follow_issuer().await }
+    });
+    tokio::time::timeout(Duration::from_secs(10), edge.ready()).await.expect("it fetched no keys");
+    let ask = async |path: &str| {
+        let request = http::Request::get(path).header("authorization", format!("Bearer {}", tokens.access_token));
+        let routes = edge::routes(Arc::clone(&edge), Router::new());
+        let answer = routes.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        let status = answer.status().as_u16();
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();
+        (status, String::from_utf8(body.to_vec()).unwrap())
+    };
+    assert_eq!(ask("/auth/check").await.0, 200);
+    let mut keys = KeyServiceClient::new(server.channel());
+    let ring = keys.list_signing_keys(ListSigningKeysRequest::default()).await.unwrap().into_inner().keys;
+    let active = &ring[1].key_id;
+    keys.revoke_signing_key(RevokeSigningKeyRequest { key_id: active.clone() }).await.unwrap();
+    // Undecided, since the token may be of a key that is newer: it looks for one as long as it waits for an answer.
+    let refused = async {
+        while ask("/auth/check").await.0 == 200 {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(5), refused).await.expect("a token of a compromised key passes");
+    assert_eq!(ask("/auth/check").await.0, 503);
+    assert!(
+        ask("/.well-known/jwks.json").await.1.contains(active),
+        "its key set names the key no more: nothing is tried"
+    );
+    following.abort();
 }
 
 /// An edge that hears nothing of revocations, since its caller may not watch.

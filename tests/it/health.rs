@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use symbolon::pb::auth::key_service_client::KeyServiceClient;
+use symbolon::pb::auth::{ListSigningKeysRequest, RevokeSigningKeyRequest, SigningKeyState};
 use tonic::Code;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 use tonic_health::pb::{HealthCheckRequest, HealthCheckResponse};
 
-use crate::support::{Other, PACKAGE, Process, Server, get, sign_in};
+use crate::support::{MASTER_KEY, OTHER_MASTER_KEY, Other, PACKAGE, Process, Server, Settings, get, sign_in};
 
 /// The whole server, and the one service it is there for.
 fn both() -> [HealthCheckRequest; 2] {
@@ -61,6 +63,35 @@ async fn live_and_ready_differ_when_the_database_takes_no_writes() {
     lock.unlock().await;
     assert_eq!(get(&server.ops, "/readyz").await.0, 200);
     assert_eq!(get(&server.ops, "/nothing").await.0, 404);
+}
+
+/// R-KEY-06: a replica without the master key of the key that signs gets no more calls.
+#[tokio::test]
+async fn a_server_that_cannot_sign_is_not_serving_and_not_ready() {
+    let server = Server::start().await;
+    let both_keys = format!("{OTHER_MASTER_KEY},{MASTER_KEY}");
+    let server = server.restart(Settings::default().master_keys(&both_keys)).await;
+    let revoke = async |server: &Server, state| {
+        let mut keys = KeyServiceClient::new(server.channel());
+        let ring = keys.list_signing_keys(ListSigningKeysRequest::default()).await.unwrap().into_inner().keys;
+        let key_id = ring.into_iter().find(|key| key.state() == state).unwrap().key_id;
+        let _ = keys.revoke_signing_key(RevokeSigningKeyRequest { key_id }).await;
+    };
+    // The next one is sealed under the other master key.
+    revoke(&server, SigningKeyState::Pending).await;
+    let server = server.restart(Settings::default()).await;
+    assert_eq!(get(&server.ops, "/readyz").await, (200, "ready\n".to_owned()));
+    revoke(&server, SigningKeyState::Active).await;
+    assert_eq!(get(&server.ops, "/readyz").await, (503, "the signing key cannot be opened\n".to_owned()));
+    let mut health = HealthClient::new(server.channel());
+    let not_serving = async {
+        for which in both() {
+            while !is(health.check(which.clone()).await.unwrap().into_inner(), ServingStatus::NotServing) {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), not_serving).await.expect("still said to be serving");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 use prost::Message;
 use serde_json::json;
 use symbolon::pb::auth as pb;
+use symbolon::pb::auth::key_service_client::KeyServiceClient;
 use tonic::Code;
 
 use crate::support::{BEGINNING, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings, claimed, claims, seconds, sign_in};
@@ -116,6 +117,33 @@ async fn tokens_of_a_session_that_is_over_are_inactive_at_once() {
         assert_inactive(&server, &pair.access_token, why).await;
         assert_inactive(&server, &pair.refresh_token, why).await;
     }
+}
+
+/// R-REV-01: a token that was found good before is asked about again: all but its signature is judged anew.
+#[tokio::test]
+async fn what_was_good_a_moment_ago_is_judged_anew() {
+    let server = Server::start().await;
+    let issued = server.issue_tokens(rich()).await.unwrap();
+    let (token, session) = (issued.tokens.unwrap().access_token, issued.session.unwrap().session_id);
+    let first = server.introspect(&token).await;
+    assert!(first.active);
+    assert_eq!(server.introspect(&token).await, first);
+    // Another spelling is another token, however good this one was.
+    for mangled in
+        [format!("{token}="), format!("{token} "), token.replacen('.', "..", 1), token[..token.len() - 1].into()]
+    {
+        assert_inactive(&server, &mangled, "mangled").await;
+    }
+    server.revoke(&session).await;
+    assert_inactive(&server, &token, "revoked").await;
+
+    let token = server.issue("bob").await.tokens.unwrap().access_token;
+    assert!(server.introspect(&token).await.active);
+    let mut keys = KeyServiceClient::new(server.channel());
+    let ring = keys.list_signing_keys(pb::ListSigningKeysRequest::default()).await.unwrap().into_inner().keys;
+    let active = ring.iter().find(|key| key.state() == pb::SigningKeyState::Active).unwrap().key_id.clone();
+    keys.revoke_signing_key(pb::RevokeSigningKeyRequest { key_id: active }).await.unwrap();
+    assert_inactive(&server, &token, "its key was compromised").await;
 }
 
 /// R-REV-01: boundary of `exp`, which is the first second at which a token is not good any more.

@@ -4,14 +4,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use sea_orm::ConnectionTrait;
 use symbolon::keys::ring::KeyState;
 use symbolon::keys::{MasterKeys, SigningKey};
 use symbolon::service::feed::watcher::Event;
 use symbolon::service::{Error, Service};
+use symbolon_verifier::KeySource;
 use tempfile::TempDir;
 use tokio::time::timeout;
 
-use crate::support::{Dice, Indoors, MASTER_KEY, OTHER_MASTER_KEY};
+use crate::support::{Dice, Indoors, MASTER_KEY, OTHER_MASTER_KEY, raw};
 
 const TOKEN: Duration = Duration::from_secs(900);
 
@@ -103,6 +105,51 @@ async fn a_replica_signs_again_once_the_key_is_sealed_for_it() {
     }
     service.keyring.tend().await.unwrap();
     assert!(service.can_sign().is_ok());
+}
+
+/// R-KEY-05: a row that somebody spoiled takes nothing away but its own key.
+#[tokio::test]
+async fn a_key_that_cannot_be_read_is_left_out_and_the_others_are_followed() {
+    for spoiled in [KeyState::Pending, KeyState::Retiring] {
+        let dir = tempfile::tempdir().unwrap();
+        let indoors = Indoors::open(dir.path(), MASTER_KEY, &[]).await.unwrap();
+        indoors.service.rotate_key(&indoors.caller, true).await.unwrap();
+        let active = in_state(&indoors.service, KeyState::Active).await;
+        let key_id = in_state(&indoors.service, spoiled).await;
+        indoors.close().await;
+        let database = raw(&dir.path().join("symbolon.db")).await;
+        let spoil = format!("UPDATE signing_keys SET public_key = X'00' WHERE key_id = '{key_id}'");
+        database.execute_unprepared(&spoil).await.unwrap();
+
+        let indoors = Indoors::open(dir.path(), MASTER_KEY, &[]).await.expect("what is spoiled does not sign");
+        let Indoors { service, clock, caller } = &indoors;
+        assert!(service.can_sign().is_ok() && service.keyring.ring().verifying_key(&key_id).is_none());
+        // A month later nothing is rotated: what is due is not known.
+        clock.advance(Duration::from_secs(31 * 86_400));
+        service.keyring.tend().await.unwrap();
+        assert_eq!(in_state(service, KeyState::Active).await, active);
+        // But a compromised key is out at once.
+        service.revoke_key(caller, &active).await.ok();
+        assert!(service.keyring.ring().verifying_key(&active).is_none());
+        database.close().await.unwrap();
+    }
+}
+
+/// R-REV-02: a watch ends after half an hour, so that replicas share their watchers evenly.
+#[tokio::test]
+async fn a_watch_lasts_half_an_hour() {
+    let dir = tempfile::tempdir().unwrap();
+    let indoors = Indoors::open(dir.path(), MASTER_KEY, &[]).await.unwrap();
+    let feed = &indoors.service.feed;
+    feed.follow().await.unwrap();
+    let mut watcher = feed.watch(None, TOKEN).unwrap();
+    assert!(matches!(watcher.next().await.unwrap(), Event::SnapshotEnd(0, _)));
+    indoors.clock.advance(Duration::from_secs(1800));
+    feed.follow().await.unwrap();
+    assert!(timeout(Duration::from_millis(300), watcher.next()).await.is_err(), "before its time");
+    indoors.clock.advance(Duration::from_secs(1));
+    let over = timeout(Duration::from_secs(1), watcher.next()).await.expect("it is not told");
+    assert!(matches!(over, Err(Error::ShuttingDown)), "{over:?}");
 }
 
 /// R-KEY-02: whoever lost the answer asks again, and verifiers have one new key to learn, not two.

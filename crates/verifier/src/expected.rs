@@ -30,8 +30,11 @@ pub enum Audience<'a> {
 
 impl Expected<'_> {
     /// Compares `claims`. Time comes last, and `exp` last of all, so that [`Rejection::Expired`] means that nothing else
-    /// was wrong.
-    pub(crate) fn compare(&self, claims: &Claims) -> Result<(), Rejection> {
+    /// was wrong. [`verify`](crate::verify) does it itself; what it believed once can be compared with another time again.
+    ///
+    /// # Errors
+    /// What does not hold: issuer, audience, start or end.
+    pub fn compare(&self, claims: &Claims) -> Result<(), Rejection> {
         if claims.iss != self.issuer {
             return Err(Rejection::Issuer);
         }

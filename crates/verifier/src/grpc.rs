@@ -3,7 +3,8 @@
 
 use std::fmt;
 use std::future::Future;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::time::Duration;
 use tonic::body::Body;
 use tonic::codegen::{Service, StdError};
@@ -23,6 +24,9 @@ use pb::auth_service_client::AuthServiceClient;
 
 /// How long one address may take to answer: somebody waits, and there may be another.
 const DEADLINE: Duration = Duration::from_secs(2);
+
+/// How many times an address that did not answer is asked last, if another is there.
+const PASSED_OVER: u32 = 16;
 
 /// How long it may take until a feed begins.
 const FEED_DEADLINE: Duration = Duration::from_secs(10);
@@ -44,11 +48,13 @@ where
 pub(crate) struct Endpoint {
     client: AuthServiceClient<Channel>,
     credential: Option<AsciiMetadataValue>,
+    /// How many times yet.
+    passed_over: Arc<AtomicU32>,
 }
 
 impl Endpoint {
     pub(crate) fn new(channel: Channel, credential: Option<AsciiMetadataValue>) -> Self {
-        Self { client: AuthServiceClient::new(channel), credential }
+        Self { client: AuthServiceClient::new(channel), credential, passed_over: Arc::default() }
     }
 
     fn request<M>(&self, message: M) -> Request<M> {
@@ -79,24 +85,26 @@ impl Endpoints {
 
     /// What the first that answers publishes.
     pub(crate) async fn jwks(&self) -> Result<pb::GetJwksResponse, Status> {
-        let mut outcome = Err(nowhere());
-        for endpoint in self.in_turn() {
-            let mut client = endpoint.client.clone();
-            outcome = in_time(DEADLINE, client.get_jwks(endpoint.request(pb::GetJwksRequest {}))).await;
-            if outcome.is_ok() {
-                break;
-            }
-        }
-        outcome
+        self.ask(pb::GetJwksRequest {}, async |mut client, request| client.get_jwks(request).await).await
     }
 
     /// Whether the token is good now, as the first that answers sees it.
     pub(crate) async fn is_active(&self, token: &str) -> Result<bool, Status> {
+        let request = pb::IntrospectTokenRequest { token: token.to_owned() };
+        let answer = self.ask(request, async |mut client, request| client.introspect_token(request).await).await?;
+        Ok(answer.active)
+    }
+
+    async fn ask<M: Clone, A>(
+        &self,
+        message: M,
+        call: impl AsyncFn(AuthServiceClient<Channel>, Request<M>) -> Result<Response<A>, Status>,
+    ) -> Result<A, Status> {
         let mut outcome = Err(nowhere());
         for endpoint in self.in_turn() {
-            let mut client = endpoint.client.clone();
-            let request = endpoint.request(pb::IntrospectTokenRequest { token: token.to_owned() });
-            outcome = in_time(DEADLINE, client.introspect_token(request)).await.map(|answer| answer.active);
+            outcome = in_time(DEADLINE, call(endpoint.client.clone(), endpoint.request(message.clone()))).await;
+            let passed_over = if outcome.is_ok() { 0 } else { PASSED_OVER };
+            endpoint.passed_over.store(passed_over, Ordering::Relaxed);
             if outcome.is_ok() {
                 break;
             }
@@ -104,10 +112,14 @@ impl Endpoints {
         outcome
     }
 
-    /// Each once, beginning with the next.
+    /// Each once, beginning with the next; those that failed lately come last.
     fn in_turn(&self) -> impl Iterator<Item = &Endpoint> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        (0..self.all.len()).map(move |step| &self.all[turn.wrapping_add(step) % self.all.len()])
+        let mut turns: Vec<_> =
+            (0..self.all.len()).map(|step| &self.all[turn.wrapping_add(step) % self.all.len()]).collect();
+        let less = |left: u32| left.checked_sub(1);
+        turns.sort_by_cached_key(|it| it.passed_over.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok());
+        turns.into_iter()
     }
 }
 

@@ -14,7 +14,7 @@ pub(crate) struct Proxy {
 
 #[derive(Default)]
 struct Plan {
-    /// How many of the next answers to an UPDATE are lost, each with its connection.
+    /// How many of the next answers to a change are lost, each with its connection.
     answers: AtomicU64,
     /// How many of the next requests are lost, each with its connection.
     requests: AtomicU64,
@@ -24,6 +24,9 @@ struct Plan {
 /// How an answer ends: PostgreSQL is ready for the next statement. Outside a transaction this one is committed.
 const READY: &[u8] = b"Z\0\0\0\x05";
 const OUTSIDE: u8 = b'I';
+
+/// What PostgreSQL says of a statement that has changed something, or made it last.
+const DONE: [&[u8]; 3] = [b"UPDATE ", b"INSERT ", b"COMMIT"];
 
 impl Proxy {
     /// In front of the PostgreSQL of this URL.
@@ -42,7 +45,7 @@ impl Proxy {
         &self.url
     }
 
-    /// Loses the answers to the next UPDATEs that are committed.
+    /// Loses the answers to the next changes that are committed.
     pub(crate) fn lose_answers(&self, count: u64) {
         self.plan.answers.store(count, Ordering::SeqCst);
     }
@@ -106,12 +109,12 @@ async fn connect(mut client: TcpStream, host: &str, plan: &Plan) -> std::io::Res
                     return Ok(());
                 }
                 answer.extend_from_slice(bytes);
-                let updated = answer.windows(7).any(|window| window == b"UPDATE ");
+                let changed = DONE.iter().any(|done| answer.windows(done.len()).any(|window| window == *done));
                 let (status, said) = answer.split_last().unwrap();
-                if updated && !said.ends_with(READY) {
+                if changed && !said.ends_with(READY) {
                     continue;
                 }
-                if updated && *status == OUTSIDE && plan.lose(&plan.answers) {
+                if changed && *status == OUTSIDE && plan.lose(&plan.answers) {
                     return Ok(());
                 }
                 client.write_all(&answer).await?;

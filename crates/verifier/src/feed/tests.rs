@@ -164,6 +164,28 @@ async fn a_stale_verifier_asks_about_tokens_that_hold_and_about_no_others() {
     assert_eq!((outcome, began.elapsed()), (Err(Refusal::Undecided), Duration::from_secs(2)));
 }
 
+#[tokio::test(start_paused = true)]
+async fn of_two_endpoints_the_one_that_does_not_answer_is_asked_last_for_a_while() {
+    let ((dead, mut unanswered), (alive, mut calls)) = (fake(), fake());
+    let verifier = watching(WhenStale::Ask, [dead, alive]);
+    let (_, _events) = (unanswered.watch().await, calls.watch().await);
+    tokio::spawn(async move {
+        loop {
+            if let Call::Introspect { answer, .. } = calls.next().await {
+                let _ = answer.send(Ok(true));
+            }
+        }
+    });
+    let mut waits = Vec::new();
+    for _ in 0..60 {
+        let began = Instant::now();
+        assert_eq!(outcome(&verifier).await, Ok(()));
+        waits.push(began.elapsed());
+    }
+    let waited = waits.iter().filter(|wait| **wait > Duration::ZERO).count();
+    assert!((1..=4).contains(&waited), "{waited} of 60 tokens waited for an endpoint that is dead");
+}
+
 /// R-REV-02: a random disconnect loses nothing.
 #[tokio::test(start_paused = true)]
 async fn after_a_cut_it_goes_on_from_the_last_cursor() {
