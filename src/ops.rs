@@ -58,6 +58,10 @@ async fn ready(State(ops): State<Ops>) -> (StatusCode, &'static str) {
         tracing::warn!(%error, "not ready");
         return (StatusCode::SERVICE_UNAVAILABLE, "the signing key cannot be opened\n");
     }
+    if let Err(error) = service.skew.check() {
+        tracing::warn!(%error, cause = std::error::Error::source(&error), "not ready");
+        return (StatusCode::SERVICE_UNAVAILABLE, "the clock and the database's are too far apart\n");
+    }
     match tokio::time::timeout(PATIENCE, service.store.check_writable()).await {
         Ok(Ok(true)) => (StatusCode::OK, "ready\n"),
         Ok(Ok(false)) => (StatusCode::SERVICE_UNAVAILABLE, "the database is read-only\n"),

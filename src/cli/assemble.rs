@@ -13,7 +13,7 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::keys::MasterKeys;
 use crate::service::limits::Rates;
 use crate::service::rotations::{Batching, Rotations};
-use crate::service::{Feed, Keyring, Limits, Service, Verified, keyring};
+use crate::service::{Feed, Keyring, Limits, Service, Skew, Verified, keyring};
 use crate::store::Store;
 use crate::token::access::AccessTokens;
 use crate::token::refresh::RefreshTokens;
@@ -45,6 +45,7 @@ pub async fn assemble(
     let audit = Arc::new(Audit::default());
     let access_tokens = AccessTokens::new(&master_keys, issuer);
     let refresh_tokens = RefreshTokens::new(&master_keys, issuer, &config.retired_master_key_ids);
+    let skew = Arc::new(Skew::new(Arc::clone(&clock)));
     let keyring = Keyring::open(keyring::Parts {
         store: store.clone(),
         master_keys,
@@ -52,6 +53,7 @@ pub async fn assemble(
         clock: Arc::clone(&clock),
         entropy: Arc::clone(&entropy),
         audit: Arc::clone(&audit),
+        skew: Arc::clone(&skew),
         rotate_every: config.keys.rotate_every,
         publish_ahead: config.keys.publish_ahead,
     })
@@ -73,6 +75,7 @@ pub async fn assemble(
     Ok(Service {
         store,
         clock,
+        skew,
         entropy,
         clients,
         callers,

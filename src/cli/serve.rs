@@ -55,6 +55,7 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
     }
     let master_keys: Vec<_> = keys.iter().map(|key| key.id().to_string()).collect();
     let service = assemble(&config, store, keys, Profile::Serve, World::default()).await?;
+    service.skew.compare(&service.store).await?;
 
     if config.declared.callers.is_empty() {
         tracing::warn!("no caller is declared: every call is refused. Declare some in SYMBOLON_CALLERS_FILE");

@@ -132,7 +132,7 @@ async fn follow(service: Arc<Service>, shutdown: impl Future<Output = ()>, mut h
     let mut shutdown = pin!(shutdown);
     while tokio::time::timeout(PULSE, &mut shutdown).await.is_err() {
         let writable = tokio::time::timeout(PULSE, service.store.check_writable()).await;
-        tell(&health, matches!(writable, Ok(Ok(true))) && service.can_sign().is_ok()).await;
+        tell(&health, matches!(writable, Ok(Ok(true))) && service.can_serve().is_ok()).await;
     }
     service.feed.close();
     tell(&health, false).await;

@@ -23,6 +23,7 @@ const IAT_LEEWAY: i64 = 5;
 impl Service {
     /// Judges an access or a refresh token; its form tells which. `None`: not active.
     pub async fn introspect(&self, caller: &Caller, token: &str, now: Timestamp) -> Result<Option<Active>, Error> {
+        self.skew.check()?;
         if token.starts_with(PREFIX) {
             self.introspect_refresh_token(caller, token, now).await
         } else {

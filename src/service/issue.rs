@@ -42,6 +42,7 @@ const PLACEMENT: u16 = 0;
 impl Service {
     /// Starts a session, or answers again what the same `request_id` started.
     pub async fn issue(&self, caller: &Caller, issue: Issue, now: Timestamp) -> Result<Granted, Error> {
+        self.skew.check()?;
         self.limits.issue(&caller.name)?;
         let session = self.new_session(caller, &issue, now)?;
         // Minted before it is stored: a session whose token cannot be made shall not exist.

@@ -18,6 +18,7 @@ use crate::keys::plan::{Change, Policy, plan};
 use crate::keys::ring::KeyState;
 use crate::keys::seal::Closed;
 use crate::keys::{MasterKeys, Ring, SigningKey};
+use crate::service::Skew;
 use crate::store::{self, Store, StoredKey};
 use crate::time::Timestamp;
 
@@ -52,6 +53,7 @@ pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub audit: Arc<Audit>,
+    pub skew: Arc<Skew>,
     /// How long a key signs.
     pub rotate_every: Duration,
     /// How long it is published before it signs.
@@ -180,6 +182,9 @@ impl Keyring {
     }
 
     fn due(&self, keys: &[StoredKey], now: Timestamp) -> Vec<Change> {
+        if self.parts.skew.check().is_err() {
+            return Vec::new();
+        }
         let members: Vec<_> = keys.iter().map(|key| key.member.clone()).collect();
         plan(&members, now, &self.policy()).into_iter().filter(|change| self.can_do(change, keys)).collect()
     }

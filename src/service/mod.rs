@@ -16,6 +16,7 @@ pub mod refresh;
 pub mod revoke;
 pub mod rotations;
 pub mod sessions;
+pub mod skew;
 pub mod verified;
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub use feed::Feed;
 pub use keyring::Keyring;
 pub use limits::Limits;
 pub use rotations::Rotations;
+pub use skew::Skew;
 pub use verified::Verified;
 
 use crate::audit::Audit;
@@ -45,6 +47,7 @@ use crate::token::refresh::{RefreshToken, RefreshTokens};
 pub struct Service {
     pub store: Store,
     pub clock: Arc<dyn Clock>,
+    pub skew: Arc<Skew>,
     pub entropy: Arc<dyn Entropy>,
     /// Declared in a file, and anew whenever it changes: a call sees what holds when it asks.
     pub clients: Arc<ArcSwap<Clients>>,
@@ -86,6 +89,11 @@ impl Turns {
         self.0 >= READ_AGAIN_EVERY
     }
 
+    /// Whether the clocks are to be compared in this turn: every ten seconds.
+    fn compares_clocks(&self) -> bool {
+        self.0.is_multiple_of(READ_AGAIN_EVERY / 6)
+    }
+
     fn whole_is_done(&mut self) {
         self.0 = 0;
     }
@@ -124,6 +132,9 @@ impl Service {
         /// So few that no refresh waits for them.
         const PORTION: u64 = 500;
         self.limits.forget();
+        if self.skew.check().is_err() {
+            return;
+        }
         loop {
             match self.store.sweep(self.now(), PORTION).await {
                 Ok(swept) if swept >= PORTION => tokio::task::yield_now().await,
@@ -139,6 +150,11 @@ impl Service {
         loop {
             tokio::time::sleep(FOLLOW_EVERY).await;
             let all = turns.next_is_whole();
+            if turns.compares_clocks()
+                && let Err(error) = self.skew.compare(&self.store).await
+            {
+                tracing::debug!(%error, "the database's time is not known");
+            }
             let (keys, feed) = tokio::join!(self.tend_keys(), self.follow_feed(all));
             if all && feed.is_ok() {
                 turns.whole_is_done();
@@ -149,6 +165,8 @@ impl Service {
     }
 
     async fn follow_feed(&self, all: bool) -> Result<(), Error> {
+        // A wrong clock would ask for what has not happened yet.
+        self.skew.check()?;
         if all {
             let learned = self.keyring.learn_longest_token().await;
             self.feed.read_again(self.keyring.policy().longest_token).await?;
@@ -216,6 +234,15 @@ impl Service {
     /// If none does.
     pub fn can_sign(&self) -> Result<(), Error> {
         Ok(self.keyring.ring().signer().map(drop)?)
+    }
+
+    /// Whether sessions can be served, as far as that does not depend on the database.
+    ///
+    /// # Errors
+    /// If no key signs, or the clock is wrong.
+    pub fn can_serve(&self) -> Result<(), Error> {
+        self.can_sign()?;
+        self.skew.check()
     }
 
     /// A session was ended: whoever judges its access tokens knows it at once.

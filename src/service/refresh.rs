@@ -41,8 +41,8 @@ impl Service {
             .refresh_tokens
             .read(&refresh.refresh_token)
             .inspect_err(|refused| self.audit.token_refused(*refused))?;
-        // A rotation whose token cannot be signed would only be in the way of a replica that can.
-        self.can_sign()?;
+        // A rotation whose token cannot be signed, or at a wrong time, would only be in the way of a replica that can.
+        self.can_serve()?;
         // A batch tells nobody what it would have refused, and counts nothing beforehand.
         let limited = self.limits.may_rotate(token.session_id).is_err();
         if refresh.is_plain() && !caller.dry_run && !limited {

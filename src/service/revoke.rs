@@ -1,6 +1,7 @@
 //! `RevokeSession` and `RevokeSubjectSessions`: end sessions before their time. Ending what is unknown or over already
 //! is no fault (RFC 7009 section 2.2).
 
+use crate::service::skew::BORNE;
 use crate::service::{Caller, Error, Service};
 use crate::session::{Revocation, RevokeReason, SessionId, State};
 use crate::store::Selection;
@@ -24,6 +25,8 @@ impl Service {
         reason: RevokeReason,
         now: Timestamp,
     ) -> Result<bool, Error> {
+        // What is live could look expired, and a sign-out that ends nothing would be a lie.
+        self.skew.check()?;
         let (id, by_token) = match target {
             Target::SessionId(id) => (id, false),
             Target::RefreshToken(text) => match self.refresh_tokens.read(&text) {
@@ -63,13 +66,17 @@ impl Service {
         reason: RevokeReason,
         now: Timestamp,
     ) -> Result<u64, Error> {
+        self.skew.check()?;
         let clients = caller.clients();
         let selection = Selection { subject, clients: clients.as_deref(), client_id };
         let revocation = Revocation { at: now, reason, by: caller.name.clone() };
-        let mut ended = self.store.end_all(selection, except, &revocation).await?;
+        // By a replica whose clock may be ahead of ours.
+        let issued_until = now.after(BORNE);
+        let mut ended = self.store.end_all(selection, except, issued_until, &revocation).await?;
         if caller.dry_run && clients.is_some() {
             // A sign-out that ended nothing would be a refusal.
-            let more = self.store.end_all(Selection { clients: None, ..selection }, except, &revocation).await?;
+            let more =
+                self.store.end_all(Selection { clients: None, ..selection }, except, issued_until, &revocation).await?;
             if !more.is_empty() {
                 self.lets_through(caller, "RevokeSubjectSessions", "client_id", None);
             }

@@ -53,11 +53,12 @@ impl Store {
         rows.await?.into_iter().map(row::session).collect()
     }
 
-    /// Ends the live sessions that were issued no later than the revocation, `except` one. Answers them.
+    /// Ends the live sessions that were issued by `issued_until`, `except` one. Answers them.
     pub async fn end_all(
         &self,
         selection: Selection<'_>,
         except: Option<SessionId>,
+        issued_until: Timestamp,
         revocation: &Revocation,
     ) -> Result<Vec<Ended>, Error> {
         let mut update = session::ActiveModel::default();
@@ -66,7 +67,7 @@ impl Store {
             .set(update)
             .filter(selection.condition())
             .filter(live(revocation.at))
-            .filter(session::Column::CreatedAt.lte(revocation.at.millis()));
+            .filter(session::Column::CreatedAt.lte(issued_until.millis()));
         if let Some(except) = except {
             query = query.filter(session::Column::Id.ne(except.uuid()));
         }

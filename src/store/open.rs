@@ -9,6 +9,7 @@ use thiserror::Error;
 
 use super::connection::Connection;
 use super::{Store, Url, postgres, sqlite};
+use crate::time::Timestamp;
 
 /// Whether a database that is not there is made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,6 +90,14 @@ impl Store {
         } else {
             self.writer.run(async |connection| sqlite::write_nothing(&connection).await.map(|()| true)).await
         }
+    }
+
+    /// The time where the database runs; `None` for a file, which has none but ours.
+    pub async fn time(&self) -> Result<Option<Timestamp>, super::Error> {
+        if !self.writer.is_server() {
+            return Ok(None);
+        }
+        self.writer.run(async |connection| postgres::time(&connection).await).await.map(Some)
     }
 
     /// Whether a fail-over of the database can lose what was acknowledged; `None` if it does not say.

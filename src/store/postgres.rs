@@ -9,6 +9,7 @@ use sea_orm::sqlx::{self, Connection as _};
 use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement};
 
 use super::connection::Connection;
+use crate::time::Timestamp;
 
 /// Enough for one batch in flight and what goes the slow way beside it.
 const CONNECTIONS: u32 = 16;
@@ -80,6 +81,13 @@ pub(super) async fn is_writable(connection: &DatabaseConnection) -> Result<bool,
     let show = Statement::from_string(DbBackend::Postgres, "SHOW transaction_read_only");
     let row = connection.query_one_raw(show).await?.ok_or(DbErr::RecordNotFound(String::new()))?;
     Ok(row.try_get_by_index::<String>(0)? == "off")
+}
+
+pub(super) async fn time(connection: &DatabaseConnection) -> Result<Timestamp, DbErr> {
+    let millis = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)";
+    let select = Statement::from_string(DbBackend::Postgres, millis);
+    let row = connection.query_one_raw(select).await?.ok_or(DbErr::RecordNotFound(String::new()))?;
+    Ok(Timestamp::from_millis(row.try_get_by_index(0)?))
 }
 
 fn sentence(error: &DbErr) -> String {

@@ -14,6 +14,7 @@ mod callers;
 mod canary;
 mod cancelled;
 mod claims;
+mod clocks;
 mod command_line;
 mod command_line_tls;
 mod conformance;

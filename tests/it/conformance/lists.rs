@@ -77,7 +77,7 @@ async fn a_choice_is_of_one_subject_to_the_letter_and_of_the_clients_asked_for()
             let expected = sessions.iter().rev().filter(|session| expected.contains(&session.client_id.as_str()));
             let expected: Vec<_> = expected.map(|session| session.id).collect();
             assert_eq!(listed(store, selection, None).await, expected, "{kind} {clients:?} {client_id:?}");
-            let ended = store.end_all(selection, None, &revocation(at(100))).await.unwrap();
+            let ended = store.end_all(selection, None, at(100), &revocation(at(100))).await.unwrap();
             assert_eq!(ended.len(), expected.len(), "{kind} {clients:?} {client_id:?}");
             for session in &sessions {
                 let ended = store.session(session.id).await.unwrap().unwrap().revocation.is_some();
@@ -100,7 +100,7 @@ async fn ending_all_spares_the_one_named_and_those_that_came_after_and_counts_on
         assert!(store.end(sessions[0].id, &revocation(at(1))).await.unwrap());
 
         // 0 was ended, 2 is spared, 7 to 9 came later: 1, 3, 4, 5 and 6 remain.
-        let ended = store.end_all(of("alice"), Some(sessions[2].id), &revocation(at(6))).await.unwrap();
+        let ended = store.end_all(of("alice"), Some(sessions[2].id), at(6), &revocation(at(6))).await.unwrap();
         assert_eq!(ended.len(), 5, "{kind}");
         let mut over = Vec::new();
         for (number, session) in sessions.iter().enumerate() {
@@ -110,7 +110,11 @@ async fn ending_all_spares_the_one_named_and_those_that_came_after_and_counts_on
         assert_eq!(over, [(0, at(1)), (1, at(6)), (3, at(6)), (4, at(6)), (5, at(6)), (6, at(6))], "{kind}");
         assert_eq!(store.session(expired.id).await.unwrap().unwrap().revocation, None, "{kind}");
         assert_eq!(listed(store, of("bob"), Some(at(6))).await.len(), 1, "{kind}");
-        assert_eq!(store.end_all(of("alice"), Some(sessions[2].id), &revocation(at(6))).await.unwrap(), [], "{kind}");
+        assert_eq!(
+            store.end_all(of("alice"), Some(sessions[2].id), at(6), &revocation(at(6))).await.unwrap(),
+            [],
+            "{kind}"
+        );
         let live = listed(store, of("alice"), Some(at(6))).await;
         assert_eq!(live, [9, 8, 7, 2].map(|number: usize| sessions[number].id), "{kind}");
     }
@@ -127,7 +131,7 @@ async fn ending_all_takes_a_sign_in_of_the_same_millisecond_and_leaves_one_of_th
         for session in [&before, &same, &after] {
             store.create(session, None).await.unwrap();
         }
-        assert_eq!(store.end_all(of("alice"), None, &revocation(now)).await.unwrap().len(), 2, "{kind}");
+        assert_eq!(store.end_all(of("alice"), None, now, &revocation(now)).await.unwrap().len(), 2, "{kind}");
         assert_eq!(listed(store, of("alice"), Some(now)).await, [after.id], "{kind}");
     }
 }

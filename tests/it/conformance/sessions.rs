@@ -109,7 +109,7 @@ async fn ending_listing_and_ending_all_mean_by_live_what_the_session_itself_mean
                 store.create(&twin, None).await.unwrap();
                 let ended = store.end(twin.id, &revocation(now)).await.unwrap();
                 assert_eq!(ended, live, "{} end {}", database.kind, session.subject);
-                let ended = store.end_all(selection, Some(twin.id), &revocation(now)).await.unwrap();
+                let ended = store.end_all(selection, Some(twin.id), now, &revocation(now)).await.unwrap();
                 assert_eq!(ended.len() == 1, live, "{} end_all {}", database.kind, session.subject);
             }
         }
