@@ -83,6 +83,17 @@ impl Audit {
         tracing::info!(target: TARGET, event = "subject_revoked", caller, subject, count, reason);
     }
 
+    /// What tells of a person was erased. Who that was is not told: it would stay here.
+    pub fn erased(&self, caller: &str, count: u64, ended: u64) {
+        counter!("symbolon_sessions_revoked_total").increment(ended);
+        tracing::info!(target: TARGET, event = "erased", caller, count, ended);
+    }
+
+    /// A database came back from a backup: every session was ended, or kept at the risk of whoever asked for that.
+    pub fn restored(&self, ended: u64, kept: bool) {
+        tracing::info!(target: TARGET, event = "restored", count = ended, kept);
+    }
+
     /// A signing key changed: `published`, `asked_for`, `activated`, `retired`, `gone` or `revoked`; because of its schedule,
     /// because a caller asked for it, or because one was compromised.
     pub fn signing_key(&self, change: &'static str, key_id: &str, reason: &'static str, caller: Option<&str>) {

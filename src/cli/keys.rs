@@ -1,20 +1,23 @@
-//! `symbolon keys`: a gRPC client of a running service, so that it works beside it; only `rewrap` opens the database.
+//! `symbolon keys`: a gRPC client of a running service, so that it works beside it; only `rewrap` and `give-up` open the
+//! database.
 
 use clap::Subcommand;
 
 use super::assemble::master_keys;
 use super::client::Server;
 use super::output::{Output, json, print, shown, table};
+use super::restore::alone;
 use super::{Configured, Failure, data_dir};
-use crate::config::{Profile, from_process};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Config, Profile, from_process};
 use crate::entropy::SystemEntropy;
-use crate::keys::SigningKey;
+use crate::keys::{MasterKeys, SigningKey};
 use crate::pb::auth::key_service_client::KeyServiceClient;
 use crate::pb::auth::{
     ListSigningKeysRequest, ListSigningKeysResponse, RevokeSigningKeyRequest, RotateSigningKeyRequest,
     SigningKey as Shown, SigningKeyState as State,
 };
-use crate::store::{Missing, Store};
+use crate::store::{Missing, Store, StoredKey};
 
 #[derive(Subcommand)]
 pub(super) enum Keys {
@@ -51,6 +54,9 @@ pub(super) enum Keys {
     },
     /// Seals the signing keys anew under the first master key, so that another can be given up; can be repeated
     Rewrap(Configured),
+    /// Gives up the signing keys that no master key opens any more, so that a server can start and make new ones. For a master
+    /// key that is lost: no server may be at work
+    GiveUp(Configured),
 }
 
 pub(super) async fn keys(command: Keys) -> Result<(), Failure> {
@@ -80,6 +86,7 @@ pub(super) async fn keys(command: Keys) -> Result<(), Failure> {
             print(&format!("{key_id} is revoked\n{active}"))
         }
         Keys::Rewrap(configured) => Box::pin(rewrap(configured)).await,
+        Keys::GiveUp(configured) => Box::pin(give_up(configured)).await,
     }
 }
 
@@ -133,14 +140,7 @@ fn state(state: State) -> &'static str {
 
 /// Each key by itself, so that whatever was done when it ends early stays done.
 async fn rewrap(configured: Configured) -> Result<(), Failure> {
-    // It needs to know where the database and the keys are, not who reaches the service.
-    let config = from_process(Profile::Dev, configured.config.as_deref(), |_| Vec::new())?.config;
-    let keys = match &config.master_keys {
-        Some(keys) => master_keys(keys.expose(), "SYMBOLON_MASTER_KEYS")?,
-        None => Err("there is no master key: set SYMBOLON_MASTER_KEYS_FILE or SYMBOLON_MASTER_KEYS")?,
-    };
-    let store = Store::open(&data_dir::database(&config)?, Missing::Refuse).await?;
-    store.check_schema().await?;
+    let (store, keys) = open(&config(&configured)?).await?;
     let issuer = store.identity().await?.issuer;
     let mut told = Vec::new();
     for stored in store.signing_keys(false).await? {
@@ -155,4 +155,39 @@ async fn rewrap(configured: Configured) -> Result<(), Failure> {
     }
     store.close().await;
     print(&if told.is_empty() { "nothing to do".to_owned() } else { told.join("\n") })
+}
+
+/// Each key that the held master keys do not open, by itself.
+async fn give_up(configured: Configured) -> Result<(), Failure> {
+    let config = config(&configured)?;
+    alone(&data_dir::database(&config)?).await?;
+    let (store, keys) = open(&config).await?;
+    let issuer = store.identity().await?.issuer;
+    let mut told = Vec::new();
+    for StoredKey { member, sealed } in store.signing_keys(false).await? {
+        let Some(sealed) = sealed else { continue };
+        if SigningKey::open(&keys, &issuer, &member.public, &sealed).is_ok() {
+            continue;
+        }
+        if store.give_up_key(&member, SystemClock.now()).await? {
+            told.push(format!("{} signs no more: master key {} is lost", member.public.key_id(), sealed.master_key_id));
+        }
+    }
+    store.close().await;
+    print(&if told.is_empty() { "nothing to do: every key can be opened".to_owned() } else { told.join("\n") })
+}
+
+/// The database and the master keys: who reaches the service does not matter here.
+async fn open(config: &Config) -> Result<(Store, MasterKeys), Failure> {
+    let keys = match &config.master_keys {
+        Some(keys) => master_keys(keys.expose(), "SYMBOLON_MASTER_KEYS")?,
+        None => Err("there is no master key: set SYMBOLON_MASTER_KEYS_FILE or SYMBOLON_MASTER_KEYS")?,
+    };
+    let store = Store::open(&data_dir::database(config)?, Missing::Refuse).await?;
+    store.check_schema().await?;
+    Ok((store, keys))
+}
+
+fn config(configured: &Configured) -> Result<Config, Failure> {
+    Ok(from_process(Profile::Dev, configured.config.as_deref(), |_| Vec::new())?.config)
 }

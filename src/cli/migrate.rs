@@ -4,9 +4,10 @@ use std::fmt::Write;
 
 use clap::Subcommand;
 
+use super::restore::alone;
 use super::{Configured, Failure, data_dir, print};
 use crate::config::{Config, Profile, from_process};
-use crate::store::{Missing, Schema, Store, Url};
+use crate::store::{Copied, Missing, Schema, Store, Url};
 
 #[derive(Subcommand)]
 pub(super) enum Migrate {
@@ -14,6 +15,15 @@ pub(super) enum Migrate {
     Up(Configured),
     /// Says how the schema stands
     Status(Configured),
+    /// Copies everything into the configured database, which must be migrated and empty, so that its sessions live on there.
+    /// No server may be at work on either of the two
+    Copy {
+        /// The database to copy: `sqlite:PATH` or `postgres://…`
+        #[arg(long, value_name = "URL")]
+        from: String,
+        #[command(flatten)]
+        configured: Configured,
+    },
     /// Shows the SQL of every step for the configured database and runs nothing
     Print(Configured),
 }
@@ -22,6 +32,7 @@ pub(super) async fn migrate(command: Migrate) -> Result<(), Failure> {
     match command {
         Migrate::Up(configured) => Box::pin(up(configured)).await,
         Migrate::Status(configured) => status(configured).await,
+        Migrate::Copy { from, configured } => Box::pin(copy(&from, configured)).await,
         Migrate::Print(configured) => print(&sql(&data_dir::database(&config(&configured)?)?)),
     }
 }
@@ -39,6 +50,24 @@ async fn up(configured: Configured) -> Result<(), Failure> {
         return print("nothing to do");
     }
     print(&taken.iter().map(|step| format!("took {step}\n")).collect::<String>())
+}
+
+async fn copy(from: &str, configured: Configured) -> Result<(), Failure> {
+    // A password on a command line is kept and shown; of a file there is none.
+    let from = Url::parse(from).map_err(|_| "--from: expected sqlite:PATH or postgres://USER@HOST/DATABASE")?;
+    let to = data_dir::database(&config(&configured)?)?;
+    for url in [&from, &to] {
+        alone(url).await?;
+    }
+    let (source, target) = (Store::open(&from, Missing::Refuse).await?, Store::open(&to, Missing::Refuse).await?);
+    let copied = source.copy_into(&target).await;
+    source.close().await;
+    target.close().await;
+    let Copied { sessions, request_ids, signing_keys } = copied?;
+    print(&format!(
+        "{from} is copied to {to}: {sessions} sessions, {request_ids} request ids, {signing_keys} signing keys\n\
+         let no server start on {from} any more: move it away"
+    ))
 }
 
 async fn status(configured: Configured) -> Result<(), Failure> {

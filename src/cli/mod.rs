@@ -1,6 +1,7 @@
 //! The composition root: the only place that builds things. One file a subcommand; nothing looks at it.
 
 mod assemble;
+mod backup;
 mod caller;
 mod client;
 mod configuration;
@@ -16,6 +17,7 @@ pub mod listen;
 mod migrate;
 mod output;
 mod reload;
+mod restore;
 mod run;
 mod serve;
 mod sessions;
@@ -56,6 +58,10 @@ enum Command {
     /// Changes or shows the database's schema
     #[command(subcommand)]
     Migrate(migrate::Migrate),
+    /// Copies the embedded database while a server works on it
+    Backup(backup::Backup),
+    /// Makes a database that came back from a backup safe to serve: ends every session
+    Restore(restore::Restore),
     /// Looks at sessions and ends them, through a running service
     #[command(subcommand)]
     Sessions(sessions::Sessions),
@@ -89,6 +95,8 @@ pub fn main() -> ExitCode {
         Command::Serve(serve) => block_on(serve::serve(serve)),
         Command::Edge(configured) => block_on(edge::edge(configured)),
         Command::Migrate(migrate) => block_on(migrate::migrate(migrate)),
+        Command::Backup(backup) => block_on(backup::backup(backup)),
+        Command::Restore(restore) => block_on(restore::restore(restore)),
         Command::Sessions(sessions) => block_on(sessions::sessions(sessions)),
         Command::Keys(keys) => block_on(keys::keys(keys)),
         Command::Caller(command) => caller::caller(command),

@@ -123,10 +123,9 @@ impl Running {
         let (following, end) = (Arc::clone(&service), told(stopped.clone()));
         tasks.spawn(async move {
             tokio::select! {
-                () = following.follow() => {}
-                () = end => {}
+                restored = following.follow() => Err(restored.into()),
+                () = end => Ok(()),
             }
-            Ok(())
         });
         let (sweeper, end) = (Arc::clone(&service), told(stopped));
         tasks.spawn(async move {

@@ -7,8 +7,9 @@ use super::client::Server;
 use super::output::{Output, json, print, shown, table};
 use crate::pb::auth::auth_service_client::AuthServiceClient;
 use crate::pb::auth::{
-    ExplainSessionRequest, ExplainSessionResponse, ListSessionsRequest, ListSessionsResponse, RevokeReason,
-    RevokeSessionRequest, RevokeSessionResponse, Session, SessionState, revoke_session_request,
+    EraseSubjectRequest, EraseSubjectResponse, ExplainSessionRequest, ExplainSessionResponse, ListSessionsRequest,
+    ListSessionsResponse, RevokeReason, RevokeSessionRequest, RevokeSessionResponse, Session, SessionState,
+    revoke_session_request,
 };
 
 #[derive(Subcommand)]
@@ -34,6 +35,13 @@ pub(super) enum Sessions {
         session_id: String,
         #[arg(long, value_enum, default_value = "table")]
         output: Output,
+        #[command(flatten)]
+        server: Server,
+    },
+    /// Erases what is known of a subject: ends its sessions, and forgets whose they were
+    Erase {
+        /// Whose
+        subject: String,
         #[command(flatten)]
         server: Server,
     },
@@ -83,6 +91,7 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
                 Output::Table => explanation(&explained),
             })
         }
+        Sessions::Erase { subject, server } => erase(server, subject).await,
         Sessions::Revoke { session_id, reason, subject, server } => {
             let request = RevokeSessionRequest {
                 target: Some(revoke_session_request::Target::SessionId(session_id)),
@@ -94,6 +103,16 @@ pub(super) async fn sessions(command: Sessions) -> Result<(), Failure> {
             print(if revoked { "revoked" } else { "there was nothing left to end" })
         }
     }
+}
+
+async fn erase(server: Server, subject: String) -> Result<(), Failure> {
+    let mut client = AuthServiceClient::new(server.connect().await?);
+    let EraseSubjectResponse { erased_count, ended_count } =
+        server.answered(client.erase_subject(EraseSubjectRequest { subject }).await)?;
+    print(&match erased_count {
+        0 => "there was nothing left to erase".to_owned(),
+        _ => format!("{erased_count} sessions are erased, {ended_count} of them were live"),
+    })
 }
 
 async fn list(server: Server, mut request: ListSessionsRequest, output: Output) -> Result<(), Failure> {

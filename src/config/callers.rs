@@ -44,7 +44,8 @@ pub struct Caller {
 }
 
 /// What a caller can be given.
-pub const PERMISSIONS: [&str; 8] = ["issue", "refresh", "revoke", "introspect", "list", "update", "watch", "keys"];
+pub const PERMISSIONS: [&str; 9] =
+    ["issue", "refresh", "revoke", "introspect", "list", "update", "watch", "keys", "erase"];
 
 /// Those that are of no use without a client.
 const ABOUT_CLIENTS: [&str; 5] = ["issue", "refresh", "revoke", "list", "update"];

@@ -72,6 +72,21 @@ impl AuthService for Auth {
         .await
     }
 
+    async fn erase_subject(
+        &self,
+        request: Request<pb::EraseSubjectRequest>,
+    ) -> Result<Response<pb::EraseSubjectResponse>, Status> {
+        let call = Call::of(&self.0, &request)?;
+        call.answer(async {
+            let subject = decode::erase_subject(request.into_inner())?;
+            let erased = self.0.erase_subject(&call.caller, &subject, call.now).await?;
+            let [erased_count, ended_count] =
+                [erased.sessions, erased.ended].map(|count| i32::try_from(count).unwrap_or(i32::MAX));
+            Ok(pb::EraseSubjectResponse { erased_count, ended_count })
+        })
+        .await
+    }
+
     async fn introspect_token(
         &self,
         request: Request<pb::IntrospectTokenRequest>,

@@ -113,6 +113,13 @@ pub(super) fn revoke_subject(message: pb::RevokeSubjectSessionsRequest) -> Resul
     fields.done(revoke)
 }
 
+/// Whom to erase.
+pub(super) fn erase_subject(message: pb::EraseSubjectRequest) -> Result<String, Failure> {
+    let mut fields = Fields::default();
+    let subject = fields.subject("subject", message.subject);
+    fields.done(subject)
+}
+
 /// Whose sessions to list, and which page.
 pub(super) struct List {
     pub(super) subject: String,

@@ -110,6 +110,7 @@ fn needs(contract: &DescriptorPool, method: &MethodDescriptor) -> Option<Needs> 
         Declared::Update => Permission::Update,
         Declared::Watch => Permission::Watch,
         Declared::Keys => Permission::Keys,
+        Declared::Erase => Permission::Erase,
     };
     Some(Needs::Permission(permission))
 }

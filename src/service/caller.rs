@@ -19,12 +19,22 @@ pub enum Permission {
     Update,
     Watch,
     Keys,
+    Erase,
 }
 
 impl Permission {
     /// All there are.
-    pub const ALL: [Self; 8] =
-        [Self::Issue, Self::Refresh, Self::Revoke, Self::Introspect, Self::List, Self::Update, Self::Watch, Self::Keys];
+    pub const ALL: [Self; 9] = [
+        Self::Issue,
+        Self::Refresh,
+        Self::Revoke,
+        Self::Introspect,
+        Self::List,
+        Self::Update,
+        Self::Watch,
+        Self::Keys,
+        Self::Erase,
+    ];
 
     /// As a caller's entry names it.
     #[must_use]
@@ -38,6 +48,7 @@ impl Permission {
             Self::Update => "update",
             Self::Watch => "watch",
             Self::Keys => "keys",
+            Self::Erase => "erase",
         }
     }
 

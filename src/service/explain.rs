@@ -96,7 +96,7 @@ fn why(session: &Session, revocation: &Revocation) -> String {
             }
         }
         RevokeReason::ReuseDetected => "a spent refresh token was presented".to_owned(),
-        RevokeReason::RolledBack => "the database had gone back in time".to_owned(),
+        RevokeReason::RolledBack => "the database was restored from a backup".to_owned(),
         RevokeReason::SignedOut => format!("the user signed out (told by {by})"),
         RevokeReason::SignedOutElsewhere => format!("the user ended it from another session (told by {by})"),
         RevokeReason::CredentialsChanged => format!("the user's credentials changed (told by {by})"),

@@ -34,13 +34,17 @@ pub enum LoadError {
     )]
     OtherMasterKey(u8),
     #[error(
-        "the active signing key {key_id} cannot be opened: it is {closed}. Add that master key to SYMBOLON_MASTER_KEYS"
+        "the active signing key {key_id} cannot be opened: it is {closed}. Add that master key to SYMBOLON_MASTER_KEYS, or, if it is lost, run `symbolon keys give-up`"
     )]
     ActiveKeyClosed { key_id: String, closed: Closed },
     #[error(
         "no key signs, and the one that is published to sign next cannot be opened: add its master key to SYMBOLON_MASTER_KEYS"
     )]
     NobodySigns,
+    #[error(
+        "this database is being restored, or a restore ended early: run `symbolon restore` (again), then start this"
+    )]
+    BeingRestored,
     #[error(transparent)]
     Store(#[from] store::Error),
 }
@@ -83,6 +87,9 @@ impl Keyring {
         let identity = store.identify(issuer, Builder::from_random_bytes(entropy.bytes()).into_uuid()).await?;
         if identity.issuer != *issuer {
             return Err(LoadError::OtherIssuer { stored: identity.issuer, configured: issuer.clone() });
+        }
+        if identity.is_being_restored() {
+            return Err(LoadError::BeingRestored);
         }
         for key in master_keys.iter() {
             if !store.recognise_master_key(key.id(), key.check_value()).await? {

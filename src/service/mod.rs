@@ -3,6 +3,7 @@
 
 pub mod caller;
 pub mod client;
+pub mod erase;
 pub mod error;
 pub mod explain;
 pub mod feed;
@@ -13,6 +14,7 @@ pub mod keys;
 pub mod limits;
 pub mod page;
 pub mod refresh;
+pub mod restore;
 pub mod revoke;
 pub mod rotations;
 pub mod sessions;
@@ -29,6 +31,7 @@ pub use error::Error;
 pub use feed::Feed;
 pub use keyring::Keyring;
 pub use limits::Limits;
+pub use restore::Restored;
 pub use rotations::Rotations;
 pub use skew::Skew;
 pub use verified::Verified;
@@ -144,8 +147,9 @@ impl Service {
         }
     }
 
-    /// Follows what other replicas have changed of keys and sessions, and rotates the signing keys, for ever.
-    pub async fn follow(&self) {
+    /// Follows what other replicas have changed of keys and sessions, and rotates the signing keys, until the database is
+    /// another one.
+    pub async fn follow(&self) -> Restored {
         let (mut trouble, mut turns) = (Trouble::default(), Turns::default());
         loop {
             tokio::time::sleep(FOLLOW_EVERY).await;
@@ -155,7 +159,11 @@ impl Service {
             {
                 tracing::debug!(%error, "the database's time is not known");
             }
-            let (keys, feed) = tokio::join!(self.tend_keys(), self.follow_feed(all));
+            let (keys, feed, restored) =
+                tokio::join!(self.tend_keys(), self.follow_feed(all), self.was_restored(turns.0));
+            if let Some(restored) = restored {
+                return restored;
+            }
             if all && feed.is_ok() {
                 turns.whole_is_done();
                 self.feed.forget();

@@ -2,6 +2,7 @@
 //! read-only is never used again: the whole pool is left and a new one opened, since whatever happened to one
 //! connection happened to its neighbours.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
@@ -11,7 +12,7 @@ use sea_orm::{
 };
 
 use super::Error;
-use super::postgres::driver_error;
+use super::postgres::{driver_error, is_full};
 
 /// How long one statement may take, the wait for a connection included. Below the time a call may take, so that there is
 /// time for another try; above what pool and server allow together, so that passing it means that nobody answers.
@@ -26,6 +27,8 @@ const PAUSE: Duration = Duration::from_millis(320);
 /// A pool of connections that is replaced when it is of no use any more.
 pub(super) struct Connection {
     current: RwLock<Arc<DatabaseConnection>>,
+    /// Whether the last write that was tried found no room.
+    full: AtomicBool,
 }
 
 /// What an error means for the connection and the deed.
@@ -43,7 +46,8 @@ enum Trouble {
 
 impl Connection {
     pub(super) async fn open(options: sea_orm::ConnectOptions) -> Result<Self, DbErr> {
-        Ok(Self { current: RwLock::new(Arc::new(Database::connect(options).await?)) })
+        let current = RwLock::new(Arc::new(Database::connect(options).await?));
+        Ok(Self { current, full: AtomicBool::new(false) })
     }
 
     pub(super) fn current(&self) -> Arc<DatabaseConnection> {
@@ -100,6 +104,9 @@ impl Connection {
                     return Err(Error::TimedOut);
                 }
             };
+            if is_full(&error) && !self.full.swap(true, Ordering::Relaxed) {
+                tracing::error!(%error, "the disk is full: make room; what was acknowledged is safe, and it goes on by itself");
+            }
             let trouble = trouble(&error);
             if trouble == Trouble::Connection {
                 doubt = true;
@@ -158,6 +165,18 @@ impl Connection {
         *current = Arc::new(SqlxPostgresConnector::from_sqlx_postgres_pool(fresh));
         // Connections that hang are closed when the deeds that hold them are given up.
         tokio::spawn(async move { pool.close().await });
+    }
+
+    /// Whether the last write that was tried found no room.
+    pub(super) fn is_full(&self) -> bool {
+        self.full.load(Ordering::Relaxed)
+    }
+
+    /// A write found room again.
+    pub(super) fn has_room(&self) {
+        if self.full.swap(false, Ordering::Relaxed) {
+            tracing::info!("there is room on the disk again");
+        }
     }
 
     pub(super) async fn close(&self) -> Result<(), DbErr> {

@@ -19,7 +19,7 @@ pub struct Selection<'a> {
 }
 
 impl Selection<'_> {
-    fn condition(&self) -> Condition {
+    pub(super) fn condition(&self) -> Condition {
         use session::Column::{ClientId, Subject};
         Condition::all()
             .add(Subject.eq(self.subject))

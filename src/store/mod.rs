@@ -1,25 +1,31 @@
 //! Persistence: the only place that knows sea-orm. It offers deeds, not rows: each names what happens to a session or a
 //! key, its precondition stands in the `WHERE`, and the answer is what changed. It decides nothing and reads no clock.
 
+mod backup;
 mod connection;
 mod ended;
 mod entity;
+mod erase;
 mod error;
 mod identity;
 mod keys;
 mod lists;
+mod lost_keys;
 mod open;
 mod postgres;
+mod restore;
 mod rotate;
 mod row;
 mod schema;
 mod sessions;
 mod sqlite;
 mod sweep;
+mod transfer;
 mod url;
 
 use std::sync::Arc;
 
+pub use backup::{BackedUp, BackupError, Incoming, back_up};
 use connection::Connection;
 pub use ended::Position;
 pub use error::Error;
@@ -30,6 +36,7 @@ pub use open::{Missing, OpenError};
 pub use rotate::{Right, Turn};
 pub use schema::Schema;
 pub use sessions::{IssueRequest, Issued};
+pub use transfer::{Copied, TransferError};
 pub use url::Url;
 
 /// The database. Cheap to clone.

@@ -24,6 +24,9 @@ const STATEMENT: Duration = Duration::from_secs(2);
 /// How long a server may take to answer when we start.
 const ANSWER: Duration = Duration::from_secs(4);
 
+/// What a server calls itself to the database.
+pub(super) const APPLICATION: &str = "symbolon";
+
 pub(super) fn options(url: &str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options
@@ -33,11 +36,12 @@ pub(super) fn options(url: &str) -> ConnectOptions {
         .test_before_acquire(false)
         .sqlx_logging(false)
         .statement_timeout(STATEMENT)
-        .set_application_name("symbolon");
+        .set_application_name(APPLICATION);
     options
 }
 
-/// For changing the schema: a step may take as long as it takes, and waits for others who take it.
+/// For whoever looks after the database, as for changing the schema: a step may take as long as it takes, and waits for
+/// others who take it.
 pub(super) fn unhurried(url: &str) -> ConnectOptions {
     let mut options = ConnectOptions::new(url);
     options.max_connections(2).acquire_timeout(PATIENCE).sqlx_logging(false).set_application_name("symbolon migrate");
@@ -109,8 +113,15 @@ pub(super) fn hint(error: &DbErr) -> &'static str {
     match sqlstate(error).as_deref() {
         // insufficient_privilege
         Some("42501") => ": GRANT it to the user of SYMBOLON_DATABASE_URL, or name the tables' owner there",
+        _ if is_full(error) => ": the disk is full. Make room: nothing that was acknowledged is lost",
         _ => "",
     }
+}
+
+/// Whether there is no room for a write: `disk_full`; of a file `SQLITE_FULL`, or `SQLITE_IOERR_WRITE` as with a limit on
+/// the size of files.
+pub(super) fn is_full(error: &DbErr) -> bool {
+    matches!(sqlstate(error).as_deref(), Some("53100" | "13" | "778"))
 }
 
 /// Whether an error says that there is no such table: `undefined_table`.

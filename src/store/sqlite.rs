@@ -36,6 +36,13 @@ pub(super) async fn write_nothing(connection: &DatabaseConnection) -> Result<(),
     transaction.rollback().await
 }
 
+/// Writes what is there already, so that it shows whether there is room for a write.
+pub(super) async fn write_the_same(connection: &DatabaseConnection) -> Result<(), DbErr> {
+    let transaction = connection.begin_with_options(immediate()).await?;
+    transaction.execute_unprepared("PRAGMA user_version = 0").await?;
+    transaction.commit().await
+}
+
 /// One connection that writes: two would only wait for each other.
 pub(super) fn writer(path: &Path) -> ConnectOptions {
     options(path, 1)
@@ -43,6 +50,18 @@ pub(super) fn writer(path: &Path) -> ConnectOptions {
 
 pub(super) fn readers(path: &Path) -> ConnectOptions {
     options(path, READERS)
+}
+
+/// One connection that only looks: it changes nothing, not even when it closes.
+pub(super) fn looking(path: &Path) -> ConnectOptions {
+    let file = path.to_owned();
+    let mut options = ConnectOptions::new("sqlite://");
+    options
+        .max_connections(1)
+        .acquire_timeout(PATIENCE)
+        .sqlx_logging(false)
+        .map_sqlx_sqlite_opts(move |options| options.filename(&file).read_only(true).busy_timeout(PATIENCE));
+    options
 }
 
 /// Makes an empty file that only its owner may read, unless there is one: SQLite would ask nobody.

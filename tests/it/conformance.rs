@@ -1,14 +1,17 @@
 //! The store's deeds, tried directly on every database there is: what each does, when it does nothing, and that it says
 //! so.
 
+mod erasing;
 mod keys;
 mod lists;
 mod requests;
+mod restoring;
 mod rows;
 mod schema;
 mod sessions;
 mod swaps;
 mod sweeping;
+mod transfer;
 
 use std::time::Duration;
 

@@ -51,8 +51,10 @@ async fn a_database_locked_for_a_moment_is_waited_for() {
 /// A server whose disk is full, and the refresh tokens that were acknowledged on the way there.
 async fn full_disk(dir: &Path) -> (Process, Vec<String>) {
     // Files end after 512 KiB, and whoever writes more is told so instead of being killed.
-    let full = ["bash", "-c", "trap '' XFSZ; ulimit -S -f 512; exec \"$0\" dev"];
-    let mut server = Process::start(Process::command_under(dir, &full)).await;
+    let full = ["bash", "-c", "trap '' XFSZ; ulimit -S -f 512; exec \"$0\" \"$@\""];
+    let mut dev = Process::command_under(dir, &full);
+    Process::say_dev(&mut dev);
+    let mut server = Process::start(dev).await;
     let mut client = server.client().await;
 
     let mut tokens = Vec::new();

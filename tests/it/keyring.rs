@@ -54,7 +54,7 @@ async fn long_after_a_key_was_compromised_watchers_hear_heartbeats_and_nothing_o
     };
     tokio::select! {
         () = watch => {}
-        () = service.follow() => {}
+        _ = service.follow() => {}
     }
 }
 

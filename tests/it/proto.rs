@@ -127,7 +127,7 @@ fn what_is_somebody_elses_business_has_no_method() {
 async fn no_method_is_unimplemented() {
     let server = Server::start().await;
     let methods = own_methods();
-    assert_eq!(methods.len(), 14);
+    assert_eq!(methods.len(), 15);
     for method in methods {
         let path = format!("/{}/{}", method.parent_service().full_name(), method.name());
         let mut grpc = Grpc::new(server.channel());

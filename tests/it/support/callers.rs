@@ -22,7 +22,7 @@ pub(crate) fn hash(secret: &str) -> String {
 
 /// Every permission there is.
 pub(crate) const ALL: &str =
-    r#"permissions = ["issue", "refresh", "revoke", "introspect", "list", "update", "watch", "keys"]"#;
+    r#"permissions = ["issue", "refresh", "revoke", "introspect", "list", "update", "watch", "keys", "erase"]"#;
 
 /// Declares the caller `backend`, who may do everything with the client `web`: the setting that says so.
 pub(crate) fn declare_backend(dir: &Path) -> (&'static str, &'static str) {

@@ -25,6 +25,7 @@ mod refusal;
 mod room;
 mod secrets;
 mod server;
+mod shell;
 mod tools;
 pub(crate) mod verifier;
 mod watching;
@@ -50,6 +51,7 @@ pub(crate) use refusal::{assert_ask_again, assert_says, sentence};
 pub(crate) use room::many_files;
 pub(crate) use secrets::{Secret, as_text, assert_silent, files, hex};
 pub(crate) use server::{BEGINNING, MASTER_KEY, OTHER_MASTER_KEY, Server, Settings};
+pub(crate) use shell::Shell;
 pub(crate) use tools::tools;
 pub(crate) use watching::{Watching, after, ids};
 

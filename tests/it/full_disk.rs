@@ -1,0 +1,85 @@
+//! A disk without room: who asks is told to ask again, what was acknowledged is there, and it goes on by itself when there is
+//! room.
+
+use std::time::Duration;
+
+use symbolon::pb::auth::auth_service_client::AuthServiceClient;
+use tokio::process::Command;
+use tonic::Status;
+use tonic::transport::Channel;
+
+use crate::support::{Process, assert_ask_again, assert_says, redeem, sentence, sign_in};
+
+/// A process whose files may not grow beyond so many KiB, and that is told so instead of being killed.
+fn with_room(kib: u32) -> [String; 3] {
+    let script = format!("trap '' XFSZ; ulimit -S -f {kib}; exec \"$0\" \"$@\"");
+    ["bash".to_owned(), "-c".to_owned(), script]
+}
+
+async fn issue(client: &mut AuthServiceClient<Channel>) -> Result<String, Status> {
+    let issued = client.issue_tokens(sign_in("alice")).await?.into_inner();
+    Ok(issued.tokens.unwrap().refresh_token)
+}
+
+/// What the server says of itself when it says this at last.
+async fn eventually(server: &Process, status: &str) -> String {
+    for _ in 0..100 {
+        let answer = server.get("/readyz").await;
+        if answer.starts_with(status) {
+            return answer;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("it never says {status}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_on_a_full_disk_is_not_ready_and_says_why_until_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let wrapper = with_room(1500);
+    let wrapper: Vec<_> = wrapper.iter().map(String::as_str).collect();
+    let mut dev = Process::command_under(dir.path(), &wrapper);
+    Process::say_dev(&mut dev);
+    let server = Process::start(dev).await;
+    let mut client = server.client().await;
+    let mut tokens = Vec::new();
+    let refused = loop {
+        match issue(&mut client).await {
+            Ok(token) => tokens.push(token),
+            Err(refused) => break refused,
+        }
+        assert!(tokens.len() < 5000, "it is never full");
+    };
+    assert_ask_again(&refused);
+    assert!(tokens.len() > 5, "{}", tokens.len());
+    let said = String::from_utf8(server.output()).unwrap();
+    assert_says(&said, &["the disk is full: make room; what was acknowledged is safe"]);
+    // What is smaller than a sign-in may fit yet, and the question itself takes room.
+    let answer = eventually(&server, "HTTP/1.1 503").await;
+    assert!(answer.contains("does not take writes"), "{answer}");
+
+    let limit = ["--fsize=unlimited", "--pid", &server.id().to_string()].map(str::to_owned);
+    assert!(Command::new("prlimit").args(limit).status().await.unwrap().success());
+    eventually(&server, "HTTP/1.1 200").await;
+    for token in &tokens {
+        client.refresh_tokens(redeem(token)).await.unwrap();
+    }
+    server.assert_healed_nothing();
+    issue(&mut client).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_backup_without_room_says_so_and_leaves_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Process::dev(dir.path(), &[]).await;
+    let mut client = server.client().await;
+    for _ in 0..50 {
+        issue(&mut client).await.unwrap();
+    }
+    let wrapper = with_room(40);
+    let wrapper: Vec<_> = wrapper.iter().map(String::as_str).collect();
+    let mut backup = Process::command_under(dir.path(), &wrapper);
+    backup.args(["backup", "copy"]);
+    assert_says(&sentence(backup).await, &["symbolon.db cannot be copied", "the disk is full"]);
+    assert!(!dir.path().join("copy").exists() && !dir.path().join("copy.part").exists());
+}
