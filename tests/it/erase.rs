@@ -57,8 +57,8 @@ async fn erasing_needs_a_permission_of_its_own_and_reaches_no_other_clients() {
     }
     let refused = server.as_caller("issuer").erase_subject(of("alice")).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::PermissionDenied, "CALLER_NOT_PERMITTED"));
-    let erased = server.as_caller("eraser").erase_subject(of("alice")).await.unwrap().into_inner();
-    assert_eq!((erased.erased_count, erased.ended_count), (1, 1));
+    let answer = server.as_caller("eraser").erase_subject(of("alice")).await.unwrap().into_inner();
+    assert_eq!((answer.erased_count, answer.ended_count), (1, 1));
     let listed = pb::ListSessionsRequest { subject: "alice".to_owned(), ..Default::default() };
     let listed = server.as_caller("issuer").list_sessions(listed).await.unwrap().into_inner().sessions;
     assert_eq!(listed.iter().map(|session| session.client_id.as_str()).collect::<Vec<_>>(), ["ios"]);

@@ -96,11 +96,11 @@ async fn run(blocks: &[Block]) -> Result<usize, String> {
     let real = [
         ("localhost:50051", grpc.as_str()),
         ("localhost:9090", &ops),
+        ("~/symbolon", env!("CARGO_MANIFEST_DIR")),
         ("postgres://symbolon@localhost/symbolon", &postgres),
     ];
     let real = |text: &str| real.iter().fold(text.to_owned(), |text, (shown, real)| text.replace(shown, real));
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let begun = shell.run(&format!("export SERVICE_HOME=$PWD REPOSITORY='{}'", docs.display())).await?;
+    let begun = shell.run("export SERVICE_HOME=$PWD").await?;
     assert_eq!(begun.trim(), "");
     let printed = shell.run(&real(SETUP)).await?;
     assert_eq!(printed.trim(), "", "the service does not start");
@@ -123,15 +123,15 @@ fn programs(dir: &Path) -> PathBuf {
     std::fs::create_dir(&bin).unwrap();
     let link = |from: PathBuf, name: &str| std::os::unix::fs::symlink(from, bin.join(name)).unwrap();
     link(env!("CARGO_BIN_EXE_symbolon").into(), "symbolon");
-    for tool in ["grpcurl", "python3"] {
-        link(tools().join("python/bin").join(tool), tool);
-    }
+    link(tools().join("python/bin/grpcurl"), "grpcurl");
     for tool in ["pg_dump", "pg_restore", "psql", "createdb"] {
         if Postgres::bin().join(tool).exists() {
             link(Postgres::bin().join(tool), tool);
         }
     }
-    for (name, script) in [("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL)] {
+    // By its own name: a link to it would not find what is installed beside it.
+    let python = format!("#!/bin/sh\nexec '{}' \"$@\"\n", tools().join("python/bin/python3").display());
+    for (name, script) in [("systemctl", SYSTEMCTL), ("journalctl", JOURNALCTL), ("python3", &python)] {
         std::fs::write(bin.join(name), script).unwrap();
         std::fs::set_permissions(bin.join(name), std::fs::Permissions::from_mode(0o755)).unwrap();
     }
@@ -166,6 +166,11 @@ async fn lost_master_key() {
 #[tokio::test]
 async fn signed_out() {
     assert_page("signed-out").await;
+}
+
+#[tokio::test]
+async fn hand_written_table() {
+    assert_page("hand-written-table").await;
 }
 
 #[tokio::test]
