@@ -28,17 +28,21 @@ impl Service {
         let live = u64::try_from(ended.len()).unwrap_or(u64::MAX);
         self.feed.ended(ended);
         let mut erased = Erased { sessions: 0, ended: live };
-        loop {
-            let portion = self.store.erase(selection, &revocation, PORTION).await?;
-            erased.sessions += portion;
-            if portion < PORTION {
-                break;
+        let done = async {
+            loop {
+                let portion = self.store.erase(selection, &revocation, PORTION).await?;
+                erased.sessions += portion;
+                if portion < PORTION {
+                    return self.store.erase_requests(subject).await;
+                }
             }
-        }
-        self.store.erase_requests(subject).await?;
-        if erased.sessions > 0 {
+        };
+        let done = done.await;
+        // Whatever was done is told, also if it was not all.
+        if erased.sessions + erased.ended > 0 {
             self.audit.erased(&caller.name, erased.sessions, erased.ended);
         }
+        done?;
         Ok(erased)
     }
 }

@@ -24,15 +24,15 @@ async fn an_erased_subject_is_nobodys_and_its_access_tokens_are_refused_as_long_
 
     let erased = client.erase_subject(of("alice")).await.unwrap().into_inner();
     assert_eq!((erased.erased_count, erased.ended_count), (2, 1));
+    let tokens = live.tokens.unwrap();
+    let token = tokens.access_token.clone();
+    let judged = client.introspect_token(pb::IntrospectTokenRequest { token }).await.unwrap().into_inner();
+    assert!(!judged.active, "it is not known before the call returns");
     let again = client.erase_subject(of("alice")).await.unwrap().into_inner();
     assert_eq!((again.erased_count, again.ended_count), (0, 0), "a retry is harmless");
 
     let session_id = live.session.unwrap().session_id;
     watching.soon(&[session_id.as_str()]).await;
-    let tokens = live.tokens.unwrap();
-    let token = tokens.access_token.clone();
-    let judged = client.introspect_token(pb::IntrospectTokenRequest { token }).await.unwrap().into_inner();
-    assert!(!judged.active);
     let refused = client.refresh_tokens(redeem(&tokens.refresh_token)).await.unwrap_err();
     assert_eq!(reason(&refused), "SESSION_REVOKED");
     let left = client.get_session(pb::GetSessionRequest { session_id }).await.unwrap().into_inner().session.unwrap();

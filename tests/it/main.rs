@@ -62,6 +62,7 @@ mod limits;
 mod mangled;
 mod master_key_rollout;
 mod migrating;
+mod moving;
 mod narrowing;
 mod nginx;
 mod proto;
