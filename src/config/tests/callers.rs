@@ -47,7 +47,7 @@ fn a_caller_has_what_it_is_given_and_nothing_else() {
     );
     let loaded = callers(&text).serve_with_issuer();
     let backend = &loaded.config.declared.callers["backend"];
-    assert_eq!((backend.san.len(), backend.permissions.len(), backend.scope.as_ref().map(Vec::len)), (2, 8, Some(2)));
+    assert_eq!((backend.san.len(), backend.permissions.len(), backend.scope.as_ref().map(Vec::len)), (2, 9, Some(2)));
     assert_eq!((backend.session_ttl, backend.idle_ttl), (Some(seconds(30 * 86_400)), Some(seconds(86_400))));
     assert_eq!(loaded.warnings, ["callers.backend.dry_run: nothing is refused to it, only told"]);
     assert!(written().dev().config.declared.callers.is_empty());
