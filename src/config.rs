@@ -4,7 +4,8 @@
 //!
 //! The map: `settings` is the one table of all settings, and everything else follows from it. `source` finds a setting
 //! in file and environment, `value` knows the forms a value can have, `resolve` says which value holds, `build` brings
-//! them together, `clients` and `callers` read the two files of what is declared, `print` shows the result.
+//! them together, `clients` and `callers` read the two files of what is declared, `print` shows the result, `example` is
+//! the file to begin with.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,6 +18,7 @@ mod callers;
 mod client;
 mod clients;
 mod declared;
+mod example;
 mod fault;
 mod form;
 mod print;
@@ -33,6 +35,7 @@ mod tests;
 pub use callers::{Caller, Callers, EDGE, PERMISSIONS};
 pub use client::{Client, ClientDefaults};
 pub use clients::Clients;
+pub use example::example_toml;
 pub use fault::{Fault, Faults, Remark, Source};
 pub use print::{PrintedSetting, markdown_table};
 pub use secret::{DatabaseUrl, Secret};

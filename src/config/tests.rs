@@ -8,6 +8,7 @@ use super::{Faults, Loaded, Profile, Remark, Source, load};
 mod callers;
 mod clients;
 mod defaults;
+mod example;
 mod faults;
 mod secrets;
 mod values;

@@ -58,7 +58,7 @@ impl Kind {
         matches!(self, Self::Secret)
     }
 
-    fn is_list(self) -> bool {
+    pub(super) fn is_list(self) -> bool {
         matches!(
             self,
             Self::Names

@@ -39,6 +39,7 @@ mod envoy_jwt;
 mod erase;
 mod errors;
 mod example_backend;
+mod example_config;
 mod example_express;
 mod example_resource;
 mod explained;

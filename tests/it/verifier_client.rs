@@ -2,10 +2,11 @@
 //! the contract says, cut down to what a verifier calls.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
 
 use prost::Message;
 use prost_types::{DescriptorProto, FieldDescriptorProto, FileDescriptorProto, FileDescriptorSet};
+
+use crate::support::assert_generated;
 
 const METHODS: [&str; 3] = ["GetJwks", "IntrospectToken", "WatchRevocations"];
 
@@ -51,14 +52,5 @@ fn the_verifiers_client_is_what_the_contract_says() {
         .unwrap();
     let name = "symbolon.auth.v1.rs";
     let expected = std::fs::read_to_string(dir.path().join(name)).unwrap();
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("crates/verifier/src/generated").join(name);
-    if std::env::var_os("UPDATE_GENERATED").is_some() {
-        std::fs::write(&path, &expected).unwrap();
-    }
-    let checked_in = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        checked_in == expected,
-        "{} is out of date: UPDATE_GENERATED=1 cargo test --test it writes it",
-        path.display()
-    );
+    assert_generated(&format!("crates/verifier/src/generated/{name}"), &expected);
 }
