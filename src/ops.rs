@@ -46,10 +46,14 @@ pub async fn serve(
     axum::serve(listener, routes).with_graceful_shutdown(shutdown).await
 }
 
+async fn ready(State(ops): State<Ops>) -> (StatusCode, &'static str) {
+    readiness(&ops.served).await
+}
+
 /// Ready is who can rotate and sign. An edge alone is ready
 /// once it has the issuer's keys: that the service is away later would take away every edge at once, and help nobody.
-async fn ready(State(ops): State<Ops>) -> (StatusCode, &'static str) {
-    let service = match ops.served {
+pub async fn readiness(served: &Served) -> (StatusCode, &'static str) {
+    let service = match served {
         Served::Service(service) => service,
         Served::Edge(edge) if edge.is_ready() => return (StatusCode::OK, "ready\n"),
         Served::Edge(_) => return (StatusCode::SERVICE_UNAVAILABLE, "the token service has not answered yet\n"),

@@ -21,6 +21,7 @@ mod restore;
 mod run;
 mod serve;
 mod sessions;
+mod supervisor;
 mod tls;
 mod token;
 mod upstream;

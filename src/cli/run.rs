@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::Failure;
 use super::declared::Followed;
 use super::listen::{Reach, is_reached, listen, port};
+use super::supervisor::Supervisor;
 use super::tls::ServedTls;
 use crate::config::{Config, EDGE, Loaded, Source};
 use crate::edge::issuer::{Issuer, channel};
@@ -74,6 +75,8 @@ impl Listeners {
 pub struct Running {
     /// With what its methods need. `None`: an edge alone.
     service: Option<(Arc<Service>, Methods)>,
+    /// What readiness is asked of.
+    served: Served,
     tasks: JoinSet<Result<(), Failure>>,
     stop: watch::Sender<bool>,
 }
@@ -135,16 +138,17 @@ impl Running {
             }
             Ok(())
         });
-        Ok(Self { service: Some((service, methods)), tasks, stop })
+        Ok(Self { served: Served::Service(Arc::clone(&service)), service: Some((service, methods)), tasks, stop })
     }
 
     /// Begins to serve an edge without a service.
     #[must_use]
     pub(super) fn start_alone(edge: Arc<Edge>, listeners: Listeners, metrics: &PrometheusHandle) -> Self {
         let (stop, stopped) = watch::channel(false);
-        let mut running = Self { service: None, tasks: JoinSet::new(), stop };
+        let served = Served::Edge(Arc::clone(&edge));
+        let mut running = Self { service: None, served, tasks: JoinSet::new(), stop };
         for listener in listeners.ops {
-            let (served, metrics) = (Served::Edge(Arc::clone(&edge)), metrics.clone());
+            let (served, metrics) = (running.served.clone(), metrics.clone());
             let end = told(stopped.clone());
             running.tasks.spawn(async move { ops::serve(listener, served, metrics, end).await.map_err(Failure::from) });
         }
@@ -183,12 +187,26 @@ impl Running {
     /// Serves until the process is told to stop, or a server fails.
     pub async fn until_told(mut self) -> Result<(), Failure> {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let supervisor = Supervisor::of_this_process();
+        if let Some(supervisor) = supervisor.clone() {
+            let (served, end) = (self.served.clone(), told(self.stop.subscribe()));
+            self.tasks.spawn(async move {
+                tokio::select! {
+                    () = supervisor.watch(served) => {}
+                    () = end => {}
+                }
+                Ok(())
+            });
+        }
         let failed = tokio::select! {
             _ = terminate.recv() => None,
             _ = interrupt.recv() => None,
             ended = self.tasks.join_next() => Some(ended),
         };
         tracing::info!("stopping");
+        if let Some(supervisor) = supervisor {
+            supervisor.tell("STOPPING=1");
+        }
         self.stop().await;
         match failed {
             Some(Some(Ok(Err(failure)))) => Err(failure),
@@ -205,6 +223,7 @@ impl Running {
             tracing::warn!("some clients did not leave within {DRAIN:?}");
             self.tasks.shutdown().await;
         }
+        drop(self.served);
         match self.service.map(|(service, _)| Arc::try_unwrap(service)) {
             Some(Ok(service)) => service.close().await,
             Some(Err(_)) => tracing::debug!("the service is still in use"),

@@ -22,7 +22,9 @@ const HEAD: &str = "\
 pub fn example_toml() -> String {
     let (top, sections): (Vec<_>, Vec<_>) = SETTINGS.iter().partition(|setting| section(setting).is_none());
     let mut text = HEAD.to_owned();
-    top.into_iter().for_each(|setting| entry(&mut text, setting));
+    for setting in top {
+        entry(&mut text, setting);
+    }
     let mut begun = Vec::new();
     for name in sections.iter().filter_map(|setting| section(setting)) {
         if begun.contains(&name) {
@@ -30,8 +32,9 @@ pub fn example_toml() -> String {
         }
         begun.push(name);
         let _ = write!(text, "\n[{name}]\n");
-        let inside = sections.iter().filter(|setting| section(setting) == Some(name));
-        inside.for_each(|setting| entry(&mut text, setting));
+        for setting in sections.iter().filter(|setting| section(setting) == Some(name)) {
+            entry(&mut text, setting);
+        }
     }
     text
 }

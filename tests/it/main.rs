@@ -85,6 +85,7 @@ mod sessions;
 mod signing_keys;
 mod startup;
 mod subjects;
+mod systemd;
 mod tls;
 mod tls_files;
 mod two_replicas;
