@@ -16,6 +16,7 @@ mod keys;
 pub mod listen;
 mod migrate;
 mod output;
+mod reference;
 mod reload;
 mod restore;
 mod run;
@@ -78,6 +79,10 @@ enum Command {
     /// Checks or shows the configuration
     #[command(subcommand)]
     Config(configuration::Configuration),
+    /// Prints what a shell needs to complete this command line
+    Completions(reference::Completions),
+    /// Writes the man pages into a folder
+    Man(reference::Man),
 }
 
 /// Where the configuration is.
@@ -103,6 +108,8 @@ pub fn main() -> ExitCode {
         Command::Caller(command) => caller::caller(command),
         Command::Token(token) => token::token(token),
         Command::Config(configuration) => configuration::configuration(configuration),
+        Command::Completions(shell) => reference::completions(shell),
+        Command::Man(folder) => reference::man(folder),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -69,6 +69,7 @@ mod nginx;
 mod proto;
 mod rate_limits;
 mod readme;
+mod reference;
 mod reflection;
 mod refresh;
 mod refused_databases;
