@@ -58,6 +58,7 @@ mod keys;
 mod keys_command;
 mod killed;
 mod killed_postgres;
+mod kubernetes;
 mod lifetimes;
 mod limits;
 mod mangled;
