@@ -67,6 +67,7 @@ mod migrating;
 mod moving;
 mod narrowing;
 mod nginx;
+mod operations;
 mod proto;
 mod rate_limits;
 mod readme;
