@@ -137,6 +137,11 @@ impl Audit {
     }
 }
 
+/// So many events were not written, for their target was full, slow or gone: what follows has a gap before it.
+pub fn lost(count: u64) {
+    tracing::info!(target: TARGET, event = "lost", count);
+}
+
 /// Whether the call came from somewhere else than the session was last used from, as far as both are known.
 fn differs(before: &Device, now: &Device) -> bool {
     let other = |before: &Option<String>, now: &Option<String>| now.is_some() && before.is_some() && before != now;

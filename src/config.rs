@@ -27,6 +27,7 @@ mod secret;
 mod settings;
 mod source;
 mod suggest;
+mod told;
 mod value;
 
 #[cfg(test)]
@@ -39,6 +40,7 @@ pub use example::example_toml;
 pub use fault::{Fault, Faults, Remark, Source};
 pub use print::{PrintedSetting, markdown_table};
 pub use secret::{DatabaseUrl, Secret};
+pub use told::{Told, Traces};
 
 /// Which command is being configured: they differ in their defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,8 +82,8 @@ pub struct Config {
     pub limits: Limits,
     /// Signing keys.
     pub keys: Keys,
-    /// A `tracing` filter.
-    pub log: String,
+    /// Log, audit and traces.
+    pub told: Told,
 }
 
 /// What the clients and the callers file declare.

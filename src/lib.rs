@@ -23,9 +23,12 @@ pub mod tls;
 pub mod audit;
 pub mod service;
 pub mod store;
+pub mod trace;
 
 // The operator's side, and the composition root that nothing looks at.
 pub mod cli;
 pub mod config;
+pub mod figures;
 pub mod ops;
+pub mod process;
 pub mod telemetry;

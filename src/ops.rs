@@ -12,6 +12,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::net::TcpListener;
 
 use crate::edge::Edge;
+use crate::process;
 use crate::service::Service;
 
 /// How long the database may take to show that it takes writes.
@@ -41,13 +42,24 @@ pub async fn serve(
     let routes = Router::new()
         .route("/livez", get(|| async { "alive\n" }))
         .route("/readyz", get(ready))
-        .route("/metrics", get(|State(ops): State<Ops>| async move { ops.metrics.render() }))
+        .route("/metrics", get(figures))
         .with_state(Ops { served, metrics });
     axum::serve(listener, routes).with_graceful_shutdown(shutdown).await
 }
 
 async fn ready(State(ops): State<Ops>) -> (StatusCode, &'static str) {
     readiness(&ops.served).await
+}
+
+/// The figures; those that nothing changes step by step are looked at now.
+async fn figures(State(ops): State<Ops>) -> String {
+    process::measure();
+    metrics::gauge!("symbolon_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1);
+    match &ops.served {
+        Served::Service(service) => service.measure(),
+        Served::Edge(edge) => metrics::gauge!("symbolon_ready").set(u8::from(edge.is_ready())),
+    }
+    ops.metrics.render()
 }
 
 /// Ready is who can rotate and sign. An edge alone is ready

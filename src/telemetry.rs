@@ -1,32 +1,89 @@
-//! What the process tells of itself: a log for people and audit events for machines, both on stderr, and figures for
-//! Prometheus.
+//! What the process tells of itself: a log for people, audit events for machines, traces for whoever collects them, and
+//! figures for Prometheus. Nothing of it ever makes a call wait.
 
-use std::io;
+mod outlet;
+mod traces;
 
-use metrics_exporter_prometheus::{Matcher, PrometheusBuilder, PrometheusHandle};
+use std::time::Duration;
+
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, ParseError, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use crate::audit;
+use self::outlet::Outlet;
+pub use self::outlet::Target;
+pub use self::traces::{exporting, layer as traces_of};
+use crate::figures::{self, FIGURES, Kind};
+use crate::{audit, trace};
 
-/// Starts logging, once a process. `filter` chooses what people read; audit events are told whatever it says.
+/// What is told, and where.
+pub struct Config {
+    /// Chooses what people read; audit events are told whatever it says.
+    pub filter: String,
+    pub log_as_json: bool,
+    pub audit: Target,
+    pub traces: Option<Traces>,
+}
+
+/// Where traces go, and how many there are.
+pub struct Traces {
+    pub endpoint: String,
+    /// One call in so many, where its caller has not decided.
+    pub one_in: u32,
+}
+
+/// What is being told. Dropped, it writes what is left, within a few seconds.
+pub struct Telemetry {
+    traces: Option<SdkTracerProvider>,
+    _log: Outlet,
+    _audit: Option<Outlet>,
+}
+
+/// How long the collector may take for the last spans.
+const LAST_SPANS: Duration = Duration::from_secs(2);
+
+/// Starts to tell, once a process; within a runtime, on which spans are sent.
 ///
 /// # Errors
-/// If the filter is none.
-pub fn start_logging(filter: &str) -> Result<(), ParseError> {
-    let filter = EnvFilter::try_new(filter)?;
-    let people = fmt::layer()
-        .with_writer(io::stderr)
-        .with_ansi(io::IsTerminal::is_terminal(&io::stderr()))
-        .with_filter(filter)
-        .with_filter(filter_fn(|metadata| !is_audit(metadata)));
-    tracing_subscriber::registry().with(people).with(audit_events(io::stderr)).init();
-    Ok(())
+/// A sentence, if the filter is none, or a target cannot be written to.
+pub fn start(config: Config) -> Result<Telemetry, String> {
+    let filter = EnvFilter::try_new(&config.filter).map_err(|error| format!("SYMBOLON_LOG: {error}"))?;
+    let log = Outlet::open("log", Target::Stderr)?;
+    let audit = match config.audit {
+        // One after the other, so that no line is in the middle of another.
+        Target::Stderr => None,
+        target @ (Target::Stdout | Target::File(_)) => Some(Outlet::open("audit", target)?),
+    };
+    let people = fmt::layer().with_writer(log.pen());
+    let people = if config.log_as_json {
+        people.json().flatten_event(true).boxed()
+    } else {
+        people.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed()
+    };
+    let people = people.with_filter(filter.and(filter_fn(|metadata| !is_audit(metadata) && !is_span(metadata))));
+    let events = audit_events(audit.as_ref().map_or_else(|| log.pen_for("audit"), Outlet::pen));
+    let traces = config.traces.map(|traces| exporting(&traces.endpoint).map(|provider| (provider, traces.one_in)));
+    let traces = traces.transpose()?;
+    let spans = traces.as_ref().map(|(provider, _)| traces_of(provider));
+    tracing_subscriber::registry().with(people).with(events).with(spans).init();
+    if let Some((_, one_in)) = traces {
+        trace::follow_one_in(one_in);
+    }
+    Ok(Telemetry { traces: traces.map(|(provider, _)| provider), _log: log, _audit: audit })
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.traces.as_ref().map(|traces| traces.shutdown_with_timeout(LAST_SPANS)) {
+            tracing::debug!(%error, "the last spans were not sent");
+        }
+    }
 }
 
 /// Writes audit events, and nothing else, as one line of JSON each.
@@ -48,15 +105,27 @@ fn is_audit(metadata: &Metadata<'_>) -> bool {
     metadata.target() == audit::TARGET
 }
 
-/// The buckets of every time: from a refused request to the longest a call may take.
-const SECONDS: [f64; 12] = [0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 2.5, 10.0];
+fn is_span(metadata: &Metadata<'_>) -> bool {
+    metadata.target() == trace::TARGET
+}
 
-/// Starts counting, once a process. The handle renders the figures as Prometheus reads them.
+/// Counts, and shows what was counted as Prometheus reads it.
+///
+/// # Errors
+/// If a histogram of the table has no buckets.
+pub fn figures() -> Result<PrometheusBuilder, BuildError> {
+    FIGURES.iter().try_fold(PrometheusBuilder::new(), |builder, figure| match figure.kind {
+        Kind::Histogram(buckets) => builder.set_buckets_for_metric(Matcher::Full(figure.name.to_owned()), buckets),
+        Kind::Counter | Kind::Gauge => Ok(builder),
+    })
+}
+
+/// Starts counting, once a process. The handle renders the figures.
 ///
 /// # Errors
 /// If another recorder is at work.
-pub fn start_metrics() -> Result<PrometheusHandle, metrics_exporter_prometheus::BuildError> {
-    PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-        .install_recorder()
+pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
+    let handle = figures()?.install_recorder()?;
+    figures::describe();
+    Ok(handle)
 }

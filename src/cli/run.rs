@@ -17,14 +17,14 @@ use super::declared::Followed;
 use super::listen::{Reach, is_reached, listen, port};
 use super::supervisor::Supervisor;
 use super::tls::ServedTls;
-use crate::config::{Config, EDGE, Loaded, Source};
+use crate::config::{self, Config, EDGE, Loaded, Source};
 use crate::edge::issuer::{Issuer, channel};
 use crate::edge::{self, Edge};
 use crate::ops::{self, Served};
 use crate::rpc::methods::Methods;
 use crate::rpc::{self, Limits};
 use crate::service::Service;
-use crate::telemetry;
+use crate::telemetry::{self, Telemetry};
 
 /// Where the process is reached.
 pub struct Listeners {
@@ -240,9 +240,20 @@ async fn told(mut stopped: watch::Receiver<bool>) {
 /// Settings that are read and checked, and that no part of this version acts on yet.
 const NOT_YET: [&str; 2] = ["edge.mode", "gateway."];
 
+/// What is told and counted, for as long as the process runs.
+pub(super) struct Told {
+    pub(super) metrics: PrometheusHandle,
+    _telemetry: Telemetry,
+}
+
 /// Starts telemetry and reports what is probably not meant.
-pub(super) fn start_telemetry(loaded: &Loaded) -> Result<PrometheusHandle, Failure> {
-    telemetry::start_logging(&loaded.config.log).map_err(|error| format!("SYMBOLON_LOG: {error}"))?;
+pub(super) fn start_telemetry(loaded: &Loaded) -> Result<Told, Failure> {
+    let config::Told { log, log_as_json, audit_file, traces } = &loaded.config.told;
+    let metrics = telemetry::start_metrics()?;
+    let traces = traces.as_ref().map(|it| telemetry::Traces { endpoint: it.endpoint.clone(), one_in: it.one_in.get() });
+    let audit = telemetry::Target::of(audit_file);
+    let telemetry =
+        telemetry::start(telemetry::Config { filter: log.clone(), log_as_json: *log_as_json, audit, traces })?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -251,7 +262,6 @@ pub(super) fn start_telemetry(loaded: &Loaded) -> Result<PrometheusHandle, Failu
             tracing::warn!("{} is set, and this version does not act on it yet", setting.path);
         }
     }
-    let metrics = telemetry::start_metrics()?;
     let upkeep = metrics.clone();
     tokio::spawn(async move {
         // Without it, samples would be kept until somebody asks for the figures.
@@ -261,5 +271,5 @@ pub(super) fn start_telemetry(loaded: &Loaded) -> Result<PrometheusHandle, Failu
             upkeep.run_upkeep();
         }
     });
-    Ok(metrics)
+    Ok(Told { metrics, _telemetry: telemetry })
 }

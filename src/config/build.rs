@@ -12,7 +12,7 @@ use super::source::{ReadFile, Sources};
 use super::suggest::hint;
 use super::{
     Config, Declarations, Declared, Edge, EdgeMode, Gateway, Grpc, Keys, Limits, Loaded, Ops, Profile, Tls, TlsVersion,
-    Upstream, form, print,
+    Told, Upstream, form, print,
 };
 use super::{callers, clients};
 
@@ -209,7 +209,7 @@ fn build(settings: &Settings, declarations: Declarations, declared: Declared, tl
             issues: settings.of("limits.issues_per_second"),
         },
         keys: Keys { rotate_every: settings.of("keys.rotate_every"), publish_ahead: settings.of("keys.publish_ahead") },
-        log: settings.of("log"),
+        told: Told::of(settings),
     }
 }
 

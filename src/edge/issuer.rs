@@ -13,10 +13,12 @@ use tonic::{Code, Request, Response, Status};
 use tonic_types::StatusExt;
 use tower::util::BoxCloneSyncService;
 use tower::{Service, ServiceExt};
+use tracing::Instrument;
 
 use crate::pb::auth as pb;
 use crate::pb::auth::ErrorReason;
 use crate::pb::auth::auth_service_client::AuthServiceClient;
+use crate::trace;
 
 /// Where gRPC calls go: a connection, or a service in this process.
 pub use symbolon_verifier::Channel;
@@ -33,6 +35,9 @@ where
 
 /// The domain of the reasons that count; whatever else is answered says nothing about a token.
 const DOMAIN: &str = "symbolon.auth.v1";
+
+/// What is called there.
+const SERVICE: &str = "symbolon.auth.v1.AuthService";
 
 /// How long it is tried again: a person waits.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -160,7 +165,19 @@ impl Issuer {
             let mut waits = WAITS.iter().chain(std::iter::repeat(&WAITS[WAITS.len() - 1]));
             loop {
                 let address = self.next_address();
-                let calling = call(address.client.clone(), self.request(message.clone()));
+                let span = tracing::info_span!(
+                    target: trace::TARGET,
+                    "ask",
+                    "otel.name" = format!("{SERVICE}/{method}"),
+                    "otel.kind" = "client",
+                    "rpc.system.name" = "grpc",
+                    "rpc.method" = format!("{SERVICE}/{method}"),
+                );
+                let mut request = self.request(message.clone());
+                if let Some(traceparent) = trace::traceparent(&span).and_then(|text| text.try_into().ok()) {
+                    request.metadata_mut().insert(trace::TRACEPARENT, traceparent);
+                }
+                let calling = call(address.client.clone(), request).instrument(span);
                 let turn = if self.addresses.len() > 1 { TURN } else { DEADLINE };
                 let status = match tokio::time::timeout(turn, calling).await {
                     Ok(Ok(answer)) => {

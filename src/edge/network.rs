@@ -26,6 +26,13 @@ impl Cidr {
     }
 }
 
+/// Whether it is one of these.
+#[must_use]
+pub fn is_trusted(address: IpAddr, trusted: &[Cidr]) -> bool {
+    let address = address.to_canonical();
+    trusted.iter().any(|cidr| cidr.holds(address))
+}
+
 /// In IPv4-mapped form.
 fn bits(address: IpAddr) -> u128 {
     match address {
@@ -39,7 +46,7 @@ fn bits(address: IpAddr) -> u128 {
 pub fn user<'a>(peer: IpAddr, forwarded: impl DoubleEndedIterator<Item = &'a [u8]>, trusted: &[Cidr]) -> IpAddr {
     let mut user = peer.to_canonical();
     for entry in forwarded.flat_map(|header| header.split(|byte| *byte == b',')).rev() {
-        if !trusted.iter().any(|cidr| cidr.holds(user)) {
+        if !is_trusted(user, trusted) {
             break;
         }
         let Some(named) = address(entry) else { break };

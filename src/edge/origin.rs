@@ -35,7 +35,7 @@ impl PublicUrl {
             Some((host, port)) if !port.ends_with(']') => (host.to_owned(), port.parse().ok()?),
             Some(_) | None => (authority, usual),
         };
-        let scheme = if https { "https" } else { "http" };
+        let scheme = scheme(https);
         let explicit = if port == usual { String::new() } else { format!(":{port}") };
         (!host.is_empty()).then(|| Self {
             url: url.to_owned(),
@@ -54,7 +54,13 @@ impl PublicUrl {
 
     /// What browsers tell sites of one machine apart by: the scheme and the host, and no port.
     fn site(&self) -> String {
-        format!("{}://{}", if self.https { "https" } else { "http" }, self.host)
+        format!("{}://{}", self.scheme(), self.host)
+    }
+
+    /// `http` or `https`.
+    #[must_use]
+    pub fn scheme(&self) -> &'static str {
+        scheme(self.https)
     }
 
     /// Without a slash at its end.
@@ -111,6 +117,10 @@ fn on_this_machine(host: &str) -> bool {
         || host.ends_with(".localhost")
         || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
         || v6.is_some_and(|host| host.parse::<Ipv6Addr>().is_ok_and(|address| address.is_loopback()))
+}
+
+fn scheme(https: bool) -> &'static str {
+    if https { "https" } else { "http" }
 }
 
 #[cfg(test)]

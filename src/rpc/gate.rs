@@ -1,17 +1,19 @@
 //! What stands before every method: nobody reaches one without being known and permitted, and before anything of the
 //! request is read. What a caller may ask a method for is decided behind it.
 
+use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use futures_util::future::{Either, Ready, ready};
 use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::http::{Request, Response};
 use tower::{Layer, Service as TowerService};
+use tracing::{Instrument, Span};
 
 use crate::rpc::caller::authenticate;
 use crate::rpc::methods::{Method, Methods, Needs};
+use crate::rpc::observed::{self, Observed};
 use crate::rpc::status::Failure;
 use crate::service::{Caller, Service};
 
@@ -47,7 +49,11 @@ impl Gate {
     /// # Errors
     /// What is answered instead.
     pub fn admit(&self, request: &Request<Body>) -> Result<Option<Admitted>, Status> {
-        let Some(Method { name: method, needs }) = self.methods.at(request.uri().path()) else {
+        self.admit_to(self.methods.at(request.uri().path()), request)
+    }
+
+    fn admit_to(&self, method: Option<Method>, request: &Request<Body>) -> Result<Option<Admitted>, Status> {
+        let Some(Method { name: method, needs, .. }) = method else {
             return Err(Status::unimplemented(""));
         };
         if needs == Needs::Nothing {
@@ -83,24 +89,37 @@ impl<S> Layer<S> for Gate {
 impl<S> TowerService<Request<Body>> for Gated<S>
 where
     S: TowerService<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
 {
     type Response = Response<Body>;
     type Error = S::Error;
-    type Future = Either<S::Future, Ready<Result<Response<Body>, S::Error>>>;
+    type Future = Pin<Box<dyn Future<Output = Result<Response<Body>, S::Error>> + Send>>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
     fn call(&mut self, mut request: Request<Body>) -> Self::Future {
-        match self.gate.admit(&request) {
+        let method = self.gate.methods.at(request.uri().path());
+        let mut observed = Observed::begin(method.map_or(observed::OTHER, |method| method.full));
+        let answer = match self.gate.admit_to(method, &request) {
             Ok(admitted) => {
+                let mut span = Span::none();
                 if let Some(admitted) = admitted {
+                    span = observed.follow(request.headers());
                     request.extensions_mut().insert(admitted);
                 }
-                Either::Left(self.inner.call(request))
+                Ok(self.inner.call(request).instrument(span))
             }
-            Err(status) => Either::Right(ready(Ok(status.into_http()))),
-        }
+            Err(status) => Err(status.into_http()),
+        };
+        Box::pin(async move {
+            let response = match answer {
+                Ok(answer) => answer.await?,
+                Err(refusal) => refusal,
+            };
+            observed.answered(response.headers());
+            Ok(response)
+        })
     }
 }

@@ -26,6 +26,8 @@ pub enum Needs {
 pub struct Method {
     /// Without its service, as metrics and audit events name it.
     pub name: &'static str,
+    /// With its package and service, `package.Service/Method`, as OpenTelemetry names it.
+    pub full: &'static str,
     pub needs: Needs,
 }
 
@@ -67,7 +69,9 @@ impl Methods {
             DescriptorPool::decode(descriptor_set).expect("cannot fail: the descriptors were built with this program");
         let mut methods: HashMap<String, Method> = FOREIGN
             .into_iter()
-            .map(|(service, name, needs)| (format!("/{service}/{name}"), Method { name, needs }))
+            .map(|(service, name, needs)| {
+                (format!("/{service}/{name}"), Method { name, full: full(service, name), needs })
+            })
             .collect();
         let services = contract.services().filter(|service| PACKAGES.contains(&service.package_name()));
         for method in services.flat_map(|service| service.methods().collect::<Vec<_>>()) {
@@ -75,7 +79,8 @@ impl Methods {
             let needs = needs(&contract, &method).ok_or_else(|| Unprotected(method.full_name().to_owned()))?;
             // Once a process, so that labels and events need no copy.
             let name = Box::leak(method.name().to_owned().into_boxed_str());
-            methods.insert(path, Method { name, needs });
+            let full = full(method.parent_service().full_name(), name);
+            methods.insert(path, Method { name, full, needs });
         }
         Ok(Self(Arc::new(methods)))
     }
@@ -90,6 +95,10 @@ impl Methods {
     pub fn iter(&self) -> impl Iterator<Item = (&str, Method)> {
         self.0.iter().map(|(path, method)| (path.as_str(), *method))
     }
+}
+
+fn full(service: &str, name: &str) -> &'static str {
+    Box::leak(format!("{service}/{name}").into_boxed_str())
 }
 
 fn needs(contract: &DescriptorPool, method: &MethodDescriptor) -> Option<Needs> {

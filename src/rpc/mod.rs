@@ -12,6 +12,7 @@ mod handshake;
 mod in_process;
 mod keys;
 pub mod methods;
+mod observed;
 mod peer;
 mod server;
 pub mod status;

@@ -147,6 +147,7 @@ const CHECKED: [&str; 3] = ["", AuthServiceServer::<Auth>::NAME, KeyServiceServe
 
 async fn tell(health: &HealthReporter, serving: bool) {
     let status = if serving { ServingStatus::Serving } else { ServingStatus::NotServing };
+    metrics::gauge!("symbolon_ready").set(u8::from(serving));
     for name in CHECKED {
         health.set_service_status(name, status).await;
     }

@@ -137,11 +137,23 @@ impl Feed {
             position = Position::behind(last);
             page.iter().for_each(&mut each);
             let is_last = u64::try_from(page.len()).is_ok_and(|read| read < PAGE);
-            self.learn(page.into_iter().filter(|ended| ended.forgotten_at() > now).map(Entry::Session));
+            self.learn_from_others(page.into_iter().filter(|ended| ended.forgotten_at() > now).collect());
             if is_last {
                 return Ok(());
             }
         }
+    }
+
+    /// What the database tells. How long it took to be told is counted once the past is known.
+    fn learn_from_others(&self, ended: Vec<Ended>) {
+        let knows_the_past = self.news.borrow().heard_at.is_some();
+        if knows_the_past {
+            let (known, now) = (self.known(), self.clock.now());
+            for new in ended.iter().filter(|ended| !known.has_ended(ended.id)) {
+                metrics::histogram!("symbolon_revocation_lag_seconds").record(now.since(new.revocation.at));
+            }
+        }
+        self.learn(ended.into_iter().map(Entry::Session));
     }
 
     fn learn(&self, entries: impl IntoIterator<Item = Entry>) {

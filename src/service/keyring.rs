@@ -260,6 +260,21 @@ impl Keyring {
         self.ring.store(Arc::new(Ring::new(signer, members, max_age)));
     }
 
+    /// Sets the figures of keys.
+    pub fn measure(&self) {
+        let ring = self.ring();
+        for state in [KeyState::Pending, KeyState::Active, KeyState::Retiring, KeyState::Compromised] {
+            let count = ring.members().iter().filter(|member| member.state == state).count();
+            metrics::gauge!("symbolon_signing_keys", "state" => state.name())
+                .set(u32::try_from(count).unwrap_or(u32::MAX));
+        }
+        let active = ring.members().iter().find(|member| member.state == KeyState::Active);
+        if let Some(at) = active.and_then(|active| active.activated_at) {
+            let at = u32::try_from(at.seconds()).unwrap_or(u32::MAX);
+            metrics::gauge!("symbolon_signing_key_activated_timestamp_seconds").set(at);
+        }
+    }
+
     /// The pair of this key, if a master key that is held opens it.
     pub fn open_key(&self, key: &StoredKey) -> Result<SigningKey, Closed> {
         let sealed = key.sealed.as_ref().ok_or(Closed::Forgotten)?;

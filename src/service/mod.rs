@@ -185,6 +185,12 @@ impl Service {
         Ok(())
     }
 
+    /// Sets the figures that nothing changes step by step.
+    pub fn measure(&self) {
+        self.store.measure();
+        self.keyring.measure();
+    }
+
     /// Finishes what is queued and closes the database.
     pub async fn close(self) {
         self.rotations.finish().await;

@@ -8,13 +8,15 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use tokio::sync::{Mutex, mpsc, oneshot};
 use tokio::task::JoinSet;
+use tracing::{Instrument, Span};
 
-use crate::clock::Clock;
+use crate::clock::{Clock, Stopwatch};
 use crate::service::{Caller, Clients, Limits};
 use crate::session::{Device, Session, SessionId};
 use crate::store::{Right, Store, Turn};
 use crate::time::Timestamp;
 use crate::token::refresh::RefreshToken;
+use crate::trace;
 
 /// How batches are formed.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +60,8 @@ struct Waiting {
     turn: Turn,
     caller: Arc<Caller>,
     answer: oneshot::Sender<Outcome>,
+    /// Of its wait, if it is followed.
+    span: Span,
 }
 
 impl Rotations {
@@ -90,10 +94,11 @@ impl Rotations {
     pub(super) async fn rotate(&self, token: RefreshToken, device: Device, caller: Arc<Caller>) -> Outcome {
         let (answer, outcome) = oneshot::channel();
         let turn = Turn { session_id: token.session_id, generation: token.generation, device, caller: 0 };
-        if self.queue.send(Waiting { turn, caller, answer }).await.is_err() {
+        let span = tracing::info_span!(target: trace::TARGET, "turn");
+        if self.queue.send(Waiting { turn, caller, answer, span: span.clone() }).await.is_err() {
             return Outcome::Undecided;
         }
-        outcome.await.unwrap_or(Outcome::Undecided)
+        outcome.instrument(span).await.unwrap_or(Outcome::Undecided)
     }
 }
 
@@ -123,7 +128,10 @@ impl Worker {
         // Read when the statement is built: waiting in the queue must not eat the leeway.
         let now = self.clock.now();
         let clients = self.clients.load_full();
-        match self.store.rotate(&batch.turns, now, &batch.rights(&clients)).await {
+        let stopwatch = Stopwatch::start();
+        let rotated = self.store.rotate(&batch.turns, now, &batch.rights(&clients)).instrument(batch.span()).await;
+        metrics::histogram!("symbolon_rotations_batch_seconds").record(stopwatch.elapsed());
+        match rotated {
             Ok(rotated) => {
                 // Here, so that whoever gives up before the answer is counted, too.
                 for session in &rotated {
@@ -149,6 +157,8 @@ struct Batch {
     /// Who waits for which turn; the first one of a turn leads.
     members: Vec<Vec<oneshot::Sender<Outcome>>>,
     others: Vec<oneshot::Sender<Outcome>>,
+    /// Of those who wait and are followed.
+    followed: Vec<Span>,
 }
 
 impl Batch {
@@ -159,7 +169,8 @@ impl Batch {
         let mut queued: Vec<_> = queued.filter(|waiting| !waiting.answer.is_closed()).collect();
         // In one order everywhere, so that the batches of two replicas do not wait for each other.
         queued.sort_by_key(|waiting| waiting.turn.session_id);
-        for Waiting { mut turn, caller, answer } in queued {
+        for Waiting { mut turn, caller, answer, span } in queued {
+            batch.followed.extend((!span.is_disabled()).then_some(span));
             turn.caller = batch.place_of(caller);
             match places.get(&turn.session_id) {
                 None => {
@@ -182,6 +193,23 @@ impl Batch {
             self.callers.len() - 1
         });
         u16::try_from(place).expect("cannot fail: a batch has at most a thousand members")
+    }
+
+    /// The span of its statement: a step of the one that is in it alone, else linked with each that is followed.
+    fn span(&self) -> Span {
+        let size = self.turns.len();
+        match self.followed.as_slice() {
+            [] => Span::none(),
+            [alone] if size == 1 => tracing::info_span!(target: trace::TARGET, parent: alone, "batch", size),
+            followed => {
+                let span = tracing::info_span!(target: trace::TARGET, parent: None, "batch", size);
+                for member in followed {
+                    span.follows_from(member);
+                    member.follows_from(&span);
+                }
+                span
+            }
+        }
     }
 
     /// Which clients' sessions each caller may rotate.

@@ -10,9 +10,11 @@ use sea_orm::{
     ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, FromQueryResult, SqlxPostgresConnector,
     StatementBuilder, sqlx,
 };
+use tracing::Instrument;
 
 use super::Error;
 use super::postgres::{driver_error, is_full};
+use crate::trace;
 
 /// How long one statement may take, the wait for a connection included. Below the time a call may take, so that there is
 /// time for another try; above what pool and server allow together, so that passing it means that nobody answers.
@@ -96,7 +98,14 @@ impl Connection {
         loop {
             tries += 1;
             let connection = self.current();
-            let error = match tokio::time::timeout(DEADLINE, deed(Arc::clone(&connection))).await {
+            let span = tracing::info_span!(
+                target: trace::TARGET,
+                "statement",
+                "otel.kind" = "client",
+                "db.system.name" = if self.is_server() { "postgresql" } else { "sqlite" },
+            );
+            let asked = deed(Arc::clone(&connection)).instrument(span);
+            let error = match tokio::time::timeout(DEADLINE, asked).await {
                 Ok(Ok(done)) => return Ok((done, doubt)),
                 Ok(Err(error)) => error,
                 Err(_) => {

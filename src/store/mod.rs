@@ -11,6 +11,7 @@ mod identity;
 mod keys;
 mod lists;
 mod lost_keys;
+mod measure;
 mod open;
 mod postgres;
 mod restore;

@@ -140,6 +140,12 @@ fn there_is_one_provider_of_cryptography_for_tls() {
 }
 
 #[test]
+fn only_traces_know_opentelemetry() {
+    let words = ["opentelemetry", "opentelemetry_sdk", "opentelemetry_otlp", "tracing_opentelemetry"];
+    assert_absent(&words, |source| !source.is_in(&["trace.rs", "telemetry.rs", "telemetry/"]));
+}
+
+#[test]
 fn the_generated_code_is_included_once() {
     assert_absent(&["include_proto", "OUT_DIR"], |source| !source.is_in(&["pb.rs"]));
 }

@@ -1,5 +1,6 @@
 //! The audit: one event a decision, with who, what and which session, on a line of its own whatever it quotes.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io;
 use std::process::Stdio;
@@ -57,6 +58,7 @@ impl Told {
             let event = event.as_object_mut().unwrap();
             assert!(event.remove("timestamp").is_some_and(|at| at.as_str().unwrap().ends_with('Z')));
             assert_eq!((event.remove("level"), event.remove("target")), (Some(json!("INFO")), Some(json!(TARGET))));
+            assert_documented(event);
         }
         events.retain(|event| event["event"] != "signing_key");
         events
@@ -68,6 +70,63 @@ impl Told {
         assert_eq!(events.len(), 1, "{events:#?}");
         events.into_iter().next().unwrap()
     }
+}
+
+/// The rows of the two tables of docs/audit.md: events with their fields, fields with their types.
+fn schema() -> (BTreeMap<String, Vec<String>>, BTreeMap<String, String>) {
+    let text = include_str!("../../docs/audit.md");
+    let (mut events, mut fields) = (BTreeMap::new(), BTreeMap::new());
+    for row in text.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<_> = row.split('|').map(str::trim).collect();
+        let name = cells[1].trim_matches('`').to_owned();
+        if cells[2].starts_with('`') {
+            events.insert(name, cells[2].split_whitespace().map(|field| field.trim_matches('`').to_owned()).collect());
+        } else {
+            fields.insert(name, cells[2].to_owned());
+        }
+    }
+    assert!(events.len() > 10 && fields.len() > 10);
+    (events, fields)
+}
+
+/// Fails if an event is not as docs/audit.md says.
+fn assert_documented(event: &serde_json::Map<String, Value>) {
+    let (events, types) = schema();
+    let name = event["event"].as_str().unwrap();
+    let fields = events.get(name).unwrap_or_else(|| panic!("docs/audit.md knows no event {name}"));
+    for field in fields.iter().filter(|field| !field.ends_with('?')) {
+        assert!(event.contains_key(field), "{name} has no {field}: {event:?}");
+    }
+    for (field, value) in event.iter().filter(|(field, _)| *field != "event") {
+        assert!(fields.iter().any(|known| known.trim_end_matches('?') == field), "{name} has {field}, too");
+        let is = match value {
+            Value::String(_) => "string",
+            Value::Number(_) => "number",
+            Value::Bool(_) => "boolean",
+            Value::Null | Value::Array(_) | Value::Object(_) => "nothing simple",
+        };
+        assert_eq!(types.get(field).map(String::as_str), Some(is), "{field} of {name}");
+    }
+}
+
+/// R-OBS-02
+#[test]
+fn every_event_there_is_is_documented_and_every_documented_one_there_is() {
+    let code = include_str!("../../src/audit.rs");
+    let quoted = |text: &str| text.split('"').nth(1).map(str::to_owned);
+    let named = code.split("event = ").skip(1).filter(|rest| rest.starts_with('"')).filter_map(quoted);
+    let judged = code.split("let event = match").nth(1).unwrap().split("};").next().unwrap();
+    let judged = judged.split("=> ").filter(|rest| rest.starts_with('"')).filter_map(quoted);
+    let refused = code.split("told_of_refusal(\"").skip(1).map(|rest| rest.split('"').next().unwrap().to_owned());
+    let told: BTreeSet<_> = named.chain(judged).chain(refused).collect();
+    let (events, types) = schema();
+    assert_eq!(told, events.keys().cloned().collect());
+    let used: BTreeSet<_> = events.values().flatten().map(|field| field.trim_end_matches('?')).collect();
+    assert_eq!(used, types.keys().map(String::as_str).collect());
+    let example = include_str!("../../docs/audit.md").split("```json\n").nth(1).unwrap().lines().next().unwrap();
+    let mut example: serde_json::Map<String, Value> = serde_json::from_str(example).unwrap();
+    example.retain(|field, _| !["timestamp", "level", "target"].contains(&field.as_str()));
+    assert_documented(&example);
 }
 
 /// An event about a session of alice's.

@@ -15,6 +15,7 @@ use symbolon::store::{Missing, Store, Url};
 use tonic::metadata::AsciiMetadataValue;
 use tonic::{Request, Status};
 
+use crate::support::collector::Collector;
 use crate::support::{Ask, Browser, Dice, Process, Secret, active_key, assert_silent, files, hash, redeem, sign_in};
 
 const ISSUER: &str = "http://localhost:8080";
@@ -184,7 +185,7 @@ async fn kept(data: &std::path::Path) -> Vec<Secret> {
 
 /// R-OBS-01
 #[tokio::test]
-async fn no_secret_stands_in_logs_errors_figures_or_database_files() {
+async fn no_secret_stands_in_logs_errors_figures_traces_or_database_files() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("symbolon-data");
     let entry = format!("[callers.backend]\ntoken_sha256 = [\"{}\"]\n", hash(CALLER));
@@ -192,7 +193,9 @@ async fn no_secret_stands_in_logs_errors_figures_or_database_files() {
     std::fs::write(dir.path().join("callers.toml"), entry).unwrap();
     let callers = ("SYMBOLON_CALLERS_FILE", "callers.toml");
     let env = [callers, ("SYMBOLON_LOG", "trace"), ("SYMBOLON_SESSION_LEEWAY", "2s"), ("SYMBOLON_SESSION_BURST", "1s")];
-    let server = Process::dev(dir.path(), &env).await;
+    let (collector, url) = Collector::start().await;
+    let traces = [("SYMBOLON_TRACES_ENDPOINT", url.as_str()), ("SYMBOLON_TRACES_ONE_IN", "1")];
+    let server = Process::dev(dir.path(), &[&env[..], &traces].concat()).await;
     let mut handled = handle(&server).await;
     browse(&server, &mut handled).await;
     let figures = server.get("/metrics").await;
@@ -210,6 +213,11 @@ async fn no_secret_stands_in_logs_errors_figures_or_database_files() {
 
     assert_silent("the log", said.as_bytes(), &secrets);
     assert_silent("the figures", figures.as_bytes(), &secrets);
+    assert!(collector.spans().len() > 100, "no trace was collected");
+    assert_silent("the traces", &collector.bytes(), &secrets);
+    for known in ["alice", "carol"] {
+        assert!(!collector.bytes().windows(known.len()).any(|part| part == known.as_bytes()), "{known} is in a trace");
+    }
     for refusal in &refusals {
         assert_silent(refusal, refusal.as_bytes(), &secrets);
     }

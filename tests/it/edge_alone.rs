@@ -43,7 +43,7 @@ async fn an_edge_alone_serves_browsers_in_front_of_services_elsewhere() {
     let check = Ask::get("/auth/check").bearer(&refreshed.access_token());
     assert_eq!(check.of(&edge.edge).await.header("x-symbolon-subject"), Some("carol"));
     let metrics = edge.get("/metrics").await;
-    let counted = "symbolon_edge_request_seconds_count{route=\"/auth/refresh\",status=\"200\"} 1";
+    let counted = r#"http_server_request_duration_seconds_count{http_request_method="POST",http_response_status_code="200",http_route="/auth/refresh",url_scheme="http"} 1"#;
     assert!(metrics.contains(counted), "{metrics}");
     assert!(!other.path().join("symbolon-data").exists(), "an edge keeps nothing");
 

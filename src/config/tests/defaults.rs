@@ -17,7 +17,7 @@ fn dev_needs_nothing_and_listens_on_localhost() {
     assert_eq!(config.edge.mode, EdgeMode::Token);
     assert_eq!((config.edge.base_path.as_str(), config.edge.cookie_path.as_str()), ("/auth", "/"));
     assert_eq!((config.edge.client_id.as_str(), config.edge.audience), ("web", vec!["api".to_owned()]));
-    assert_eq!(config.log, "info");
+    assert_eq!(config.told.log, "info");
     assert!(
         config.database_url.is_none() && config.master_keys.is_none() && config.declarations.callers_file.is_none()
     );

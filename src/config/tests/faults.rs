@@ -84,8 +84,8 @@ fn a_file_that_cannot_be_read_is_a_fault_that_names_it() {
 #[test]
 fn the_config_file_of_the_environment_is_read_unless_the_command_line_names_one() {
     let other = env("SYMBOLON_CONFIG_FILE", "other.toml").file("other.toml", "log = 'other'");
-    assert_eq!(other.dev().config.log, "other");
-    assert_eq!(other.file(FILE, "log = 'mine'").dev().config.log, "mine");
+    assert_eq!(other.dev().config.told.log, "other");
+    assert_eq!(other.file(FILE, "log = 'mine'").dev().config.told.log, "mine");
 }
 
 #[test]
@@ -93,7 +93,7 @@ fn the_environment_wins_over_the_file() {
     let both =
         toml("log = 'file'\n[edge]\nscope = ['a', 'b']").env("SYMBOLON_LOG", "env").env("SYMBOLON_EDGE_SCOPE", "c, d");
     let config = both.dev().config;
-    assert_eq!(config.log, "env");
+    assert_eq!(config.told.log, "env");
     assert_eq!(config.edge.scope, ["c", "d"]);
 }
 

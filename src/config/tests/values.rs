@@ -2,7 +2,7 @@ use super::*;
 use crate::config::TlsVersion;
 
 /// Every name promised to users, with a value of a good form. Written out, so that a row lost is noticed.
-const NAMES: [(&str, &str); 52] = [
+const NAMES: [(&str, &str); 56] = [
     ("SYMBOLON_DATA_DIR", "/var/lib/symbolon"),
     ("SYMBOLON_DATABASE_URL", "postgres://localhost/symbolon"),
     ("SYMBOLON_GRPC_LISTEN", "0.0.0.0:50051"),
@@ -55,6 +55,10 @@ const NAMES: [(&str, &str); 52] = [
     ("SYMBOLON_EDGE_COOKIE_PATH", "/auth"),
     ("SYMBOLON_EDGE_HSTS", "true"),
     ("SYMBOLON_LOG", "symbolon=debug,info"),
+    ("SYMBOLON_LOG_FORMAT", "json"),
+    ("SYMBOLON_AUDIT_FILE", "/var/log/symbolon/audit.jsonl"),
+    ("SYMBOLON_TRACES_ENDPOINT", "http://localhost:4317"),
+    ("SYMBOLON_TRACES_ONE_IN", "1"),
 ];
 
 fn everything(secret_form: &str) -> Written {

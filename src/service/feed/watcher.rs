@@ -108,6 +108,7 @@ impl Watcher {
     pub async fn next(&mut self) -> Result<Event, Error> {
         let left_lying = self.feed.clock.uptime().saturating_sub(self.told_at);
         if left_lying > PATIENCE && self.at < self.news.borrow().next {
+            metrics::counter!("symbolon_watchers_too_slow_total").increment(1);
             return Err(Error::WatcherTooSlow);
         }
         // Not begun anew when it is woken for nothing: silence is bounded whatever happens.
