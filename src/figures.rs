@@ -90,9 +90,6 @@ pub const FIGURES: &[Figure] = &[
     figure("symbolon_tls_handshakes_failed_total", Counter, Count, &["reason"], "TLS handshakes that failed"),
     figure("symbolon_lines_dropped_total", Counter, Count, &["stream"],
         "Lines of the `log` or the `audit` that were not written: their target is full, slow or gone"),
-    figure("symbolon_verifier_tokens_total", Counter, Count, &["outcome"], "Access tokens the edge judged"),
-    figure("symbolon_verifier_jwks_fetches_total", Counter, Count, &["issuer", "outcome"], "Times the edge fetched the issuer's keys"),
-    figure("symbolon_verifier_jwks_fetched_timestamp_seconds", Gauge, Seconds, &["issuer"], "When it last did"),
     figure("symbolon_verifier_revoked_sessions", Gauge, Count, &["issuer"], "Ended sessions the edge knows"),
     figure("symbolon_verifier_feed_heard_timestamp_seconds", Gauge, Seconds, &["issuer"], "When the edge last heard of revocations"),
     figure("symbolon_build_info", Gauge, Count, &["version"], "Always 1"),
@@ -102,16 +99,36 @@ pub const FIGURES: &[Figure] = &[
     figure("process_max_fds", Gauge, Count, &[], "The most it may open"),
 ];
 
-/// Tells the recorder of this process what each figure means.
+/// Tells the recorder of this process what each figure means. Counters begin at 0, not when something is first counted: the
+/// first time would not be seen as a change.
 pub fn describe() {
-    for Figure { name, kind, unit, means, .. } in FIGURES {
+    for Figure { name, kind, unit, labels, means } in FIGURES {
         match kind {
-            Counter => metrics::describe_counter!(*name, *unit, *means),
+            Counter => {
+                metrics::describe_counter!(*name, *unit, *means);
+                if labels.is_empty() {
+                    metrics::counter!(*name).increment(0);
+                }
+            }
             Gauge => metrics::describe_gauge!(*name, *unit, *means),
             Histogram(_) => metrics::describe_histogram!(*name, *unit, *means),
         }
     }
+    for (name, label, value) in FROM_ZERO {
+        metrics::counter!(name, label => value).increment(0);
+    }
 }
+
+/// The outcomes and streams that alerts look for, for the same reason.
+const FROM_ZERO: [(&str, &str, &str); 7] = [
+    ("symbolon_refreshes_total", "outcome", "rotated"),
+    ("symbolon_refreshes_total", "outcome", "reuse"),
+    ("symbolon_refreshes_total", "outcome", "rolled_back"),
+    ("symbolon_denied_total", "dry_run", "false"),
+    ("symbolon_denied_total", "dry_run", "true"),
+    ("symbolon_lines_dropped_total", "stream", "audit"),
+    ("symbolon_lines_dropped_total", "stream", "log"),
+];
 
 /// The table of docs/metrics.md.
 #[must_use]

@@ -181,11 +181,12 @@ impl Feed {
 
     /// Forgets what matters to nobody any more.
     pub fn forget(&self) {
-        let mut known = self.known_mut();
-        known.forget(self.clock.now());
-        let count = u32::try_from(known.count()).unwrap_or(u32::MAX);
-        drop(known);
-        metrics::gauge!("symbolon_feed_entries").set(count);
+        self.known_mut().forget(self.clock.now());
+    }
+
+    /// Sets the figure of what is remembered.
+    pub fn measure(&self) {
+        metrics::gauge!("symbolon_feed_entries").set(u32::try_from(self.known().count()).unwrap_or(u32::MAX));
     }
 
     /// Ends every watch, and lets none begin.

@@ -189,6 +189,7 @@ impl Service {
     pub fn measure(&self) {
         self.store.measure();
         self.keyring.measure();
+        self.feed.measure();
     }
 
     /// Finishes what is queued and closes the database.

@@ -216,8 +216,10 @@ impl Writer {
     }
 
     fn write(&mut self, line: &[u8]) {
-        let ended = if std::mem::take(&mut self.torn) { self.put(b"\n") } else { Ok(()) };
-        if ended.and_then(|()| self.put(line)).is_err() {
+        if self.torn && self.put(b"\n").is_ok() {
+            self.torn = false;
+        }
+        if self.torn || self.put(line).is_err() {
             return lost(self.stream, &self.dropped);
         }
         let lines = self.dropped.swap(0, Ordering::Relaxed);
@@ -240,13 +242,13 @@ impl Writer {
         while !bytes.is_empty() {
             match self.sink.put(bytes) {
                 Ok(0) => {
-                    self.torn = begun;
+                    self.torn |= begun;
                     return Err(io::ErrorKind::WriteZero.into());
                 }
                 Ok(written) => (bytes, begun) = (&bytes[written..], true),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => {
-                    self.torn = begun;
+                    self.torn |= begun;
                     return Err(error);
                 }
             }

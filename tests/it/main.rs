@@ -104,3 +104,4 @@ mod watch_ends;
 mod watch_faults;
 mod watch_load;
 mod watch_replicas;
+mod watched;

@@ -1,0 +1,78 @@
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::process::Child;
+
+use super::get;
+
+/// The folder with prometheus and promtool, installed by the first test that asks.
+pub(crate) fn tools() -> &'static PathBuf {
+    static TOOLS: OnceLock<PathBuf> = OnceLock::new();
+    TOOLS.get_or_init(|| {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let told = Command::new(root.join("tests/tools/prometheus")).arg(root.join("target/tools")).output().unwrap();
+        assert!(told.status.success(), "tests/tools/prometheus: {}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8(told.stdout).unwrap().trim().into()
+    })
+}
+
+/// A Prometheus that scrapes one server twice a second. Killed when dropped.
+pub(crate) struct Prometheus {
+    address: String,
+    _running: (Child, TempDir),
+}
+
+impl Prometheus {
+    pub(crate) async fn start(scraped: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = free.local_addr().unwrap().to_string();
+        drop(free);
+        let config = format!(
+            "global: {{ scrape_interval: 500ms, scrape_timeout: 500ms }}\n\
+             scrape_configs: [ {{ job_name: symbolon, static_configs: [ {{ targets: [ '{scraped}' ] }} ] }} ]\n"
+        );
+        std::fs::write(dir.path().join("prometheus.yml"), config).unwrap();
+        let mut command = tokio::process::Command::new(tools().join("prometheus"));
+        command.arg("--config.file=prometheus.yml").arg("--storage.tsdb.path=data");
+        command.arg(format!("--web.listen-address={address}")).current_dir(dir.path());
+        let child = command.stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
+        let ready = async {
+            while tokio::net::TcpStream::connect(&address).await.is_err() || get(&address, "/-/ready").await.0 != 200 {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), ready).await.expect("prometheus is not ready");
+        Self { address, _running: (child, dir) }
+    }
+
+    async fn ask(&self, path: &str, query: &str) -> Value {
+        let query: String = query.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let (status, body) = get(&self.address, &format!("/api/v1/{path}query={query}")).await;
+        assert_eq!(status, 200, "{body}");
+        serde_json::from_str::<Value>(&body).unwrap()["data"]["result"].clone()
+    }
+
+    /// What a query says now, without what is no number.
+    pub(crate) async fn values(&self, query: &str) -> Vec<f64> {
+        let series = self.ask("query?", query).await;
+        let values = series.as_array().unwrap().iter().map(|series| series["value"][1].as_str().unwrap());
+        values.map(|value| value.parse().unwrap()).filter(|value: &f64| !value.is_nan()).collect()
+    }
+
+    /// The curve of the first series of a query, over the last seconds: a value a second, by how long ago.
+    pub(crate) async fn curve(&self, query: &str, seconds: u32) -> Vec<(f64, f64)> {
+        let now = self.values("time()").await;
+        let scalar = self.ask("query?", "vector(time())").await;
+        let end: f64 = now.first().copied().unwrap_or_else(|| scalar[0]["value"][0].as_f64().unwrap());
+        let start = end - f64::from(seconds);
+        let series = self.ask(&format!("query_range?start={start}&end={end}&step=1&"), query).await;
+        let points = series[0]["values"].as_array().cloned().unwrap_or_default();
+        let point = |point: &Value| (point[0].as_f64().unwrap() - start, point[1].as_str().unwrap().parse().unwrap());
+        points.iter().map(point).filter(|(_, value): &(f64, f64)| value.is_finite()).collect()
+    }
+}
