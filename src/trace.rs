@@ -21,6 +21,8 @@ pub const TRACEPARENT: &str = "traceparent";
 
 /// One call in so many is followed; 0: none.
 static ONE_IN: AtomicU32 = AtomicU32::new(0);
+/// Each counted for itself: a request that is not followed makes calls that may be.
+static REQUESTS: AtomicU32 = AtomicU32::new(0);
 static CALLS: AtomicU32 = AtomicU32::new(0);
 
 /// Follows one call in so many from now on, and those whose caller says so.
@@ -32,16 +34,26 @@ pub fn follow_one_in(calls: u32) {
 pub struct Followed(Option<SpanContext>);
 
 impl Followed {
-    /// Whether a call with these headers is to be followed. Its caller decides if it may, else every so many.
+    /// Whether a request to the edge is to be followed. Whoever sent these headers decides, if it may; else every so many.
     #[must_use]
-    pub fn decide(headers: Option<&HeaderMap>) -> Option<Self> {
+    pub fn request(headers: Option<&HeaderMap>) -> Option<Self> {
+        Self::decide(headers, &REQUESTS)
+    }
+
+    /// Whether a call with these headers is to be followed.
+    #[must_use]
+    pub fn call(headers: &HeaderMap) -> Option<Self> {
+        Self::decide(Some(headers), &CALLS)
+    }
+
+    fn decide(headers: Option<&HeaderMap>, counted: &AtomicU32) -> Option<Self> {
         let one_in = ONE_IN.load(Ordering::Relaxed);
         if one_in == 0 {
             return None;
         }
         match headers.and_then(|headers| parent(headers.get(TRACEPARENT)?)) {
             Some(parent) => parent.is_sampled().then_some(Self(Some(parent))),
-            None => CALLS.fetch_add(1, Ordering::Relaxed).is_multiple_of(one_in).then_some(Self(None)),
+            None => counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(one_in).then_some(Self(None)),
         }
     }
 

@@ -67,7 +67,7 @@ pub(super) async fn frame(State(edge): State<Arc<Edge>>, request: Request, next:
 /// followed, whatever it likes.
 fn followed(edge: &Edge, request: &Request, method: &'static str, route: Option<&MatchedPath>) -> Span {
     let trusted = request.extensions().get::<Peer>().is_some_and(|peer| is_trusted(peer.0, &edge.trusted_proxies));
-    let Some(followed) = Followed::decide(trusted.then(|| request.headers())) else { return Span::none() };
+    let Some(followed) = Followed::request(trusted.then(|| request.headers())) else { return Span::none() };
     let route = route.map(MatchedPath::as_str);
     followed.begin(tracing::info_span!(
         target: trace::TARGET,

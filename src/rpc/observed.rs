@@ -28,7 +28,7 @@ impl Observed {
 
     /// Its caller is known, so what its headers say of traces counts. Answers the span of its work.
     pub(super) fn follow(&mut self, headers: &HeaderMap) -> Span {
-        if let Some(followed) = Followed::decide(Some(headers)) {
+        if let Some(followed) = Followed::call(headers) {
             self.span = followed.begin(tracing::info_span!(
                 target: trace::TARGET,
                 parent: None,

@@ -66,9 +66,7 @@ impl Prometheus {
 
     /// The curve of the first series of a query, over the last seconds: a value a second, by how long ago.
     pub(crate) async fn curve(&self, query: &str, seconds: u32) -> Vec<(f64, f64)> {
-        let now = self.values("time()").await;
-        let scalar = self.ask("query?", "vector(time())").await;
-        let end: f64 = now.first().copied().unwrap_or_else(|| scalar[0]["value"][0].as_f64().unwrap());
+        let end = self.values("vector(time())").await[0];
         let start = end - f64::from(seconds);
         let series = self.ask(&format!("query_range?start={start}&end={end}&step=1&"), query).await;
         let points = series[0]["values"].as_array().cloned().unwrap_or_default();
