@@ -193,11 +193,11 @@ async fn every_query_of_dashboard_and_alerts_is_answered_by_a_prometheus_that_sc
     loaded.clients.abort_all();
 }
 
-/// The picture of docs/seeing.md, of two minutes in which the database is locked for two seconds: `UPDATE_PICTURE=1`
+/// The picture of docs/seeing.md, of a minute and a half in which the database is locked for two seconds: `UPDATE_PICTURE=1`
 /// draws it anew, else it is only looked whether it is there.
 #[tokio::test]
 async fn the_picture_shows_real_curves() {
-    const SECONDS: u32 = 120;
+    const SECONDS: u32 = 90;
     let path = at("docs/seeing.svg");
     if std::env::var_os("UPDATE_PICTURE").is_some() {
         let foreign = foreign().await;
@@ -208,7 +208,7 @@ async fn the_picture_shows_real_curves() {
         while tokio::time::Instant::now() < over {
             loaded.trouble(&foreign).await;
             round += 1;
-            if round == 30 {
+            if round == 20 {
                 let lock = Other::lock(&loaded.dir.path().join("symbolon-data/symbolon.db")).await;
                 tokio::time::sleep(Duration::from_secs(2)).await;
                 lock.unlock().await;
