@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use uuid::Builder;
 
+use super::run::start_telling;
 use super::{Configured, Failure, data_dir, print};
 use crate::audit::Audit;
 use crate::clock::{Clock, SystemClock};
@@ -13,7 +14,6 @@ use crate::config::{Profile, from_process};
 use crate::entropy::{Entropy, SystemEntropy};
 use crate::service::restore::restore as end_sessions;
 use crate::store::{Incoming, Missing, Store, Url};
-use crate::telemetry;
 
 #[derive(Args)]
 pub(super) struct Restore {
@@ -30,7 +30,7 @@ pub(super) struct Restore {
 pub(super) async fn restore(Restore { file, keep_sessions, configured }: Restore) -> Result<(), Failure> {
     // It needs to know where the database is, not whose it is or who reaches it.
     let config = from_process(Profile::Dev, configured.config.as_deref(), |_| Vec::new())?.config;
-    telemetry::start_logging(&config.log).map_err(|error| format!("SYMBOLON_LOG: {error}"))?;
+    let _telemetry = start_telling(&config.told)?;
     let url = data_dir::database(&config)?;
     let ended = match (&url, file) {
         (Url::Sqlite(place), Some(file)) => {

@@ -248,12 +248,8 @@ pub(super) struct Told {
 
 /// Starts telemetry and reports what is probably not meant.
 pub(super) fn start_telemetry(loaded: &Loaded) -> Result<Told, Failure> {
-    let config::Told { log, log_as_json, audit_file, traces } = &loaded.config.told;
     let metrics = telemetry::start_metrics()?;
-    let traces = traces.as_ref().map(|it| telemetry::Traces { endpoint: it.endpoint.clone(), one_in: it.one_in.get() });
-    let audit = telemetry::Target::of(audit_file);
-    let telemetry =
-        telemetry::start(telemetry::Config { filter: log.clone(), log_as_json: *log_as_json, audit, traces })?;
+    let telemetry = start_telling(&loaded.config.told)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
     }
@@ -272,4 +268,12 @@ pub(super) fn start_telemetry(loaded: &Loaded) -> Result<Told, Failure> {
         }
     });
     Ok(Told { metrics, _telemetry: telemetry })
+}
+
+/// Starts the log, the audit events and the traces.
+pub(super) fn start_telling(told: &config::Told) -> Result<Telemetry, Failure> {
+    let config::Told { log, log_as_json, audit_file, traces } = told;
+    let traces = traces.as_ref().map(|it| telemetry::Traces { endpoint: it.endpoint.clone(), one_in: it.one_in.get() });
+    let audit = telemetry::Target::of(audit_file);
+    Ok(telemetry::start(telemetry::Config { filter: log.clone(), log_as_json: *log_as_json, audit, traces })?)
 }

@@ -1,6 +1,7 @@
 //! `EraseSubject`: what tells of a person leaves the database. Its sessions end first, so that nothing comes back, and are
 //! known as ended for as long as their access tokens live; then nothing is left of them.
 
+use crate::service::skew::BORNE;
 use crate::service::{Caller, Error, Service};
 use crate::session::{Revocation, RevokeReason};
 use crate::store::Selection;
@@ -21,10 +22,11 @@ impl Service {
     /// Erases a subject's sessions that were issued before this call, ended ones too, of the clients the caller has a right to.
     /// An error may come half-way: the same call goes on from there.
     pub async fn erase_subject(&self, caller: &Caller, subject: &str, now: Timestamp) -> Result<Erased, Error> {
+        self.skew.check()?;
         let clients = caller.clients();
         let selection = Selection { subject, clients: clients.as_deref(), client_id: None };
         let revocation = Revocation { at: now, reason: RevokeReason::Administrator, by: caller.name.clone() };
-        let ended = self.store.end_all(selection, None, &revocation).await?;
+        let ended = self.store.end_all(selection, None, now.after(BORNE), &revocation).await?;
         let live = u64::try_from(ended.len()).unwrap_or(u64::MAX);
         self.feed.ended(ended);
         let mut erased = Erased { sessions: 0, ended: live };

@@ -7,8 +7,8 @@ mod support;
 
 mod architecture;
 mod audit;
-mod backup;
 mod audit_file;
+mod backup;
 mod batches;
 mod browser;
 mod caller_new;
