@@ -82,6 +82,8 @@ pub const FIGURES: &[Figure] = &[
     figure("symbolon_signing_keys", Gauge, Count, &["state"], "Signing keys by state"),
     figure("symbolon_signing_key_activated_timestamp_seconds", Gauge, Seconds, &[], "When the key that signs began to"),
     figure("symbolon_signing_key_changes_total", Counter, Count, &["change"], "Changes of signing keys that this process made"),
+    figure("symbolon_signing_keys_unreadable", Gauge, Count, &[], "Rows of signing keys that are left out, since they cannot be read"),
+    figure("symbolon_clock_skew_seconds", Gauge, Seconds, &[], "How far this machine's clock is ahead of the database's; 0 on SQLite"),
     figure("symbolon_store_connections", Gauge, Count, &["pool", "state"], "Connections to the database, `idle` or `used`"),
     figure("symbolon_store_connections_max", Gauge, Count, &["pool"], "The most there may be"),
     figure("symbolon_store_retries_total", Counter, Count, &[], "Statements that were tried again"),

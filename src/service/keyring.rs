@@ -2,6 +2,8 @@
 //! The plan is made by [`crate::keys::plan`]; each change is applied only to the ring it was made for, so that any number
 //! of replicas agree.
 
+mod unreadable;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -11,6 +13,7 @@ use thiserror::Error;
 use tokio::sync::Mutex;
 use uuid::{Builder, Uuid};
 
+use self::unreadable::{apart, tell};
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::entropy::Entropy;
@@ -279,23 +282,5 @@ impl Keyring {
     pub fn open_key(&self, key: &StoredKey) -> Result<SigningKey, Closed> {
         let sealed = key.sealed.as_ref().ok_or(Closed::Forgotten)?;
         SigningKey::open(&self.parts.master_keys, &self.parts.issuer, &key.member.public, sealed)
-    }
-}
-
-/// Those that could be read, and a sentence for each of the others.
-fn apart(keys: Vec<Result<StoredKey, store::Error>>) -> (Vec<StoredKey>, Vec<String>) {
-    let (readable, unreadable): (Vec<_>, Vec<_>) = keys.into_iter().partition(Result::is_ok);
-    let sentence = |key: Result<_, store::Error>| key.err().map(|error| error.to_string());
-    (readable.into_iter().flatten().collect(), unreadable.into_iter().filter_map(sentence).collect())
-}
-
-/// Tells of keys that cannot be read when that changes, not four times a second.
-fn tell(unreadable: &[String], told: &[String]) {
-    metrics::gauge!("symbolon_signing_keys_unreadable").set(u32::try_from(unreadable.len()).unwrap_or(u32::MAX));
-    for sentence in unreadable.iter().filter(|sentence| !told.contains(sentence)) {
-        tracing::error!("a signing key is left out, and none is rotated until its row is mended: {sentence}");
-    }
-    if unreadable.is_empty() && !told.is_empty() {
-        tracing::info!("every signing key can be read again");
     }
 }

@@ -190,6 +190,7 @@ impl Service {
         self.store.measure();
         self.keyring.measure();
         self.feed.measure();
+        self.skew.measure();
     }
 
     /// Finishes what is queued and closes the database.

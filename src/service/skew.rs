@@ -75,10 +75,18 @@ impl Skew {
         self.clock.now().millis().saturating_sub(theirs.millis())
     }
 
+    /// Sets the figure.
+    pub fn measure(&self) {
+        metrics::gauge!("symbolon_clock_skew_seconds").set(self.seconds());
+    }
+
+    fn seconds(&self) -> f64 {
+        let millis = self.millis();
+        Duration::from_millis(millis.unsigned_abs()).as_secs_f64().copysign(if millis < 0 { -1.0 } else { 1.0 })
+    }
+
     fn tell(&self, was_off: bool) {
-        let seconds = Duration::from_millis(self.millis().unsigned_abs()).as_secs_f64();
-        let seconds = if self.millis() < 0 { -seconds } else { seconds };
-        metrics::gauge!("symbolon_clock_skew_seconds").set(seconds);
+        let seconds = self.seconds();
         if self.is_off(BORNE) {
             tracing::error!(
                 seconds,

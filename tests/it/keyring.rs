@@ -75,7 +75,7 @@ async fn a_snapshot_ends_only_where_the_database_has_been_heard_of() {
 /// R-KEY-06
 #[tokio::test]
 async fn a_key_that_this_replica_cannot_open_is_not_made_to_sign_by_it() {
-    let (_dir, indoors) = with_a_foreign_key_waiting().await;
+    let (_dir, indoors) = Box::pin(with_a_foreign_key_waiting()).await;
     let service = &indoors.service;
     let refused = service.rotate_key(&indoors.caller, true).await;
     assert!(matches!(refused, Err(Error::SigningUnavailable(_))));
@@ -88,7 +88,7 @@ async fn a_key_that_this_replica_cannot_open_is_not_made_to_sign_by_it() {
 /// R-KEY-06
 #[tokio::test]
 async fn a_replica_signs_again_once_the_key_is_sealed_for_it() {
-    let (_dir, indoors) = with_a_foreign_key_waiting().await;
+    let (_dir, indoors) = Box::pin(with_a_foreign_key_waiting()).await;
     let service = &indoors.service;
     let active = in_state(service, KeyState::Active).await;
     // One that signs for a thief must not go on, whoever can open the next.
