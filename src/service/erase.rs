@@ -26,13 +26,15 @@ impl Service {
         let clients = caller.clients();
         let selection = Selection { subject, clients: clients.as_deref(), client_id: None };
         let revocation = Revocation { at: now, reason: RevokeReason::Administrator, by: caller.name.clone() };
-        let ended = self.store.end_all(selection, None, now.after(BORNE), &revocation).await?;
+        // By a replica whose clock may be ahead of ours.
+        let issued_until = now.after(BORNE);
+        let ended = self.store.end_all(selection, None, issued_until, &revocation).await?;
         let live = u64::try_from(ended.len()).unwrap_or(u64::MAX);
         self.feed.ended(ended);
         let mut erased = Erased { sessions: 0, ended: live };
         let done = async {
             loop {
-                let portion = self.store.erase(selection, &revocation, PORTION).await?;
+                let portion = self.store.erase(selection, issued_until, &revocation, PORTION).await?;
                 erased.sessions += portion;
                 if portion < PORTION {
                     return self.store.erase_requests(subject).await;

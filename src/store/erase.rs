@@ -7,22 +7,28 @@ use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait};
 use super::entity::{issue_request, session};
 use super::{Error, Selection, Store};
 use crate::session::{Revocation, ended};
+use crate::time::Timestamp;
 
 /// Whose the sessions of an erased subject are. No subject is spelled so.
 const NOBODY: &str = "";
 
 impl Store {
-    /// Erases what tells of a person in these sessions, as far as they were issued no later than the revocation; at most this
-    /// many. Those that are not over are ended by it: an ended session is written to by nobody else, so nothing comes
+    /// Erases what tells of a person in these sessions, as far as they were issued by `issued_until`; at most this many. Those that are not over are ended by it: an ended session is written to by nobody else, so nothing comes
     /// back. Answers how many.
-    pub async fn erase(&self, selection: Selection<'_>, revocation: &Revocation, most: u64) -> Result<u64, Error> {
+    pub async fn erase(
+        &self,
+        selection: Selection<'_>,
+        issued_until: Timestamp,
+        revocation: &Revocation,
+        most: u64,
+    ) -> Result<u64, Error> {
         use session::Column as C;
         let (at, margin) = (revocation.at.millis(), i64::try_from(ended::MARGIN.as_millis()).unwrap_or(i64::MAX));
         let some = Query::select()
             .column(C::Id)
             .from(session::Entity)
             .cond_where(selection.condition())
-            .and_where(C::CreatedAt.lte(at))
+            .and_where(C::CreatedAt.lte(issued_until.millis()))
             .limit(most)
             .take();
         let unless_set = |column: C, value: Expr| Func::coalesce([Expr::col(column), value]);

@@ -7,11 +7,13 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use sea_orm::ConnectionTrait;
-use symbolon::pb::auth::{GetSessionRequest, ListSessionsRequest, RevokeSessionRequest, revoke_session_request};
+use symbolon::pb::auth::{
+    GetJwksRequest, GetSessionRequest, ListSessionsRequest, RevokeSessionRequest, revoke_session_request,
+};
 use tokio::time::Instant;
 use tonic::Status;
 
-use crate::support::{Load, Postgres, Process, assert_ask_again, redeem, sign_in, soaking};
+use crate::support::{Ask, Load, Postgres, Process, assert_ask_again, redeem, sign_in, soaking};
 
 /// No call takes longer than a server lets it, and a little.
 const CAP: Duration = Duration::from_millis(5500);
@@ -122,6 +124,29 @@ async fn a_frozen_postgres_is_left_in_time_and_served_from_when_it_thaws() {
         assert_readiness(&server, 200).await;
         sessions = sign_in_some(&server).await;
     }
+}
+
+/// R-OPS-02
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_database_answers_nobody_keys_are_served_and_tokens_verified_and_then_it_goes_on() {
+    let dir = tempfile::tempdir().unwrap();
+    let (postgres, server, sessions) = start(dir.path()).await;
+    let mut client = server.client().await;
+    let tokens = client.issue_tokens(sign_in("alice")).await.unwrap().into_inner().tokens.unwrap();
+    let until = Instant::now() + Duration::from_secs(if soaking() { 120 } else { 30 });
+    postgres.freeze();
+    while Instant::now() < until {
+        assert!(!client.get_jwks(GetJwksRequest {}).await.unwrap().into_inner().keys.is_empty());
+        assert!(Ask::get("/.well-known/jwks.json").of(&server.edge).await.status == 200);
+        let check = Ask::get("/auth/check").bearer(&tokens.access_token).of(&server.edge).await;
+        assert_eq!(check.status, 200, "{check:?}");
+        assert_ask_again(&client.refresh_tokens(redeem(&tokens.refresh_token)).await.unwrap_err());
+    }
+    postgres.thaw();
+    let took = assert_nothing_is_lost(&server, &sessions).await;
+    println!("served {took:?} after it answered again");
+    assert!(took < SOON, "{took:?}");
+    assert_readiness(&server, 200).await;
 }
 
 /// R-OPS-12, R-RT-03

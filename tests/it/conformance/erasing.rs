@@ -34,14 +34,14 @@ async fn nothing_of_a_person_is_left_and_the_end_of_a_session_is_told_until_its_
             let request = IssueRequest { request_id: Uuid::from_u128(number as u128), digest: [7; 32] };
             store.create(session, Some(&request)).await.unwrap();
         }
-        assert_eq!(store.erase(ALICE, &revocation(at(60)), 1).await.unwrap(), 1, "{kind}");
-        assert_eq!(store.erase(ALICE, &revocation(at(60)), 9).await.unwrap(), 1, "{kind}: it goes on");
-        assert_eq!(store.erase(ALICE, &revocation(at(60)), 9).await.unwrap(), 0, "{kind}: again");
+        assert_eq!(store.erase(ALICE, at(60), &revocation(at(60)), 1).await.unwrap(), 1, "{kind}");
+        assert_eq!(store.erase(ALICE, at(60), &revocation(at(60)), 9).await.unwrap(), 1, "{kind}: it goes on");
+        assert_eq!(store.erase(ALICE, at(60), &revocation(at(60)), 9).await.unwrap(), 0, "{kind}: again");
         assert_eq!(store.erase_requests("alice").await.unwrap(), 2, "{kind}");
         // One that was issued later is whole, with its request.
         assert_eq!(store.session(later.id).await.unwrap().unwrap(), later, "{kind}");
         assert_eq!(database.number("SELECT count(*) FROM issue_requests").await, 2, "{kind}");
-        assert_eq!(store.erase(ALICE, &revocation(at(62)), 9).await.unwrap(), 1, "{kind}");
+        assert_eq!(store.erase(ALICE, at(62), &revocation(at(62)), 9).await.unwrap(), 1, "{kind}");
         store.erase_requests("alice").await.unwrap();
         for text in ["alice", "Mozilla", "2001:db8", "Zoë", "aal2", "otp", "subject with"] {
             assert!(!holds(database, text).await, "{kind}: {text} is left");
@@ -74,7 +74,7 @@ async fn sessions_of_other_clients_are_left_alone() {
             store.create(session, Some(&request)).await.unwrap();
         }
         let only = Selection { clients: Some(&["web"]), ..ALICE };
-        assert_eq!(store.erase(only, &revocation(at(60)), 9).await.unwrap(), 1, "{kind}");
+        assert_eq!(store.erase(only, at(60), &revocation(at(60)), 9).await.unwrap(), 1, "{kind}");
         assert_eq!(store.erase_requests("alice").await.unwrap(), 1, "{kind}");
         assert_eq!(store.session(ios.id).await.unwrap().unwrap(), ios, "{kind}");
     }
