@@ -23,12 +23,22 @@ use crate::token::refresh::RefreshTokens;
 pub struct World {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    /// To be compared with the database's before anything is done by it.
+    pub skew: Arc<Skew>,
 }
 
 impl Default for World {
     /// The machine's own.
     fn default() -> Self {
-        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+        Self::of(Arc::new(SystemClock), Arc::new(SystemEntropy))
+    }
+}
+
+impl World {
+    /// A world whose clock is right, as far as nothing else is known.
+    #[must_use]
+    pub fn of(clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { skew: Arc::new(Skew::new(Arc::clone(&clock))), clock, entropy }
     }
 }
 
@@ -40,12 +50,11 @@ pub async fn assemble(
     profile: Profile,
     world: World,
 ) -> Result<Service, keyring::LoadError> {
-    let World { clock, entropy } = world;
+    let World { clock, entropy, skew } = world;
     let issuer = &config.issuer;
     let audit = Arc::new(Audit::default());
     let access_tokens = AccessTokens::new(&master_keys, issuer);
     let refresh_tokens = RefreshTokens::new(&master_keys, issuer, &config.retired_master_key_ids);
-    let skew = Arc::new(Skew::new(Arc::clone(&clock)));
     let keyring = Keyring::open(keyring::Parts {
         store: store.clone(),
         master_keys,
@@ -60,7 +69,10 @@ pub async fn assemble(
     .await?;
     let feed = Arc::new(Feed::new(store.clone(), Arc::clone(&clock), keyring.epoch()));
     feed.compromised(keyring.ring().members());
-    feed.read_again(keyring.policy().longest_token).await?;
+    // A wrong clock would ask for what has not happened yet: it is done once the clock is right.
+    if skew.check().is_ok() {
+        feed.read_again(keyring.policy().longest_token).await?;
+    }
     let clients = Arc::new(ArcSwap::from_pointee(clients(&config.declared)));
     let callers = Arc::new(ArcSwap::from_pointee(callers(&config.declared, profile, &config.edge)));
     let rates = Rates { rotations: config.limits.rotations, issues: config.limits.issues };

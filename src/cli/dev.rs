@@ -50,8 +50,8 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
     };
     let store = Store::open(&url, Missing::Create).await?;
     let taken = store.migrate().await?;
+    world.skew.compare(&store).await?;
     let service = assemble(&config, store, keys, Profile::Dev, world.clone()).await?;
-    service.skew.compare(&service.store).await?;
 
     let pin = throw_away.as_ref().map(|throw_away| throw_away.pin.clone());
     let banner = banner(&config, &listeners, &url.to_string(), taken.len(), &keys_are, pin.as_deref())?;

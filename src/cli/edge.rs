@@ -35,7 +35,7 @@ pub(super) async fn edge(configured: Configured) -> Result<(), Failure> {
 
 /// The edge this configuration asks for, in front of this token service.
 pub fn build(config: &Config, profile: Profile, issuer: Issuer, world: World) -> Result<Edge, Failure> {
-    let World { clock, entropy } = world;
+    let World { clock, entropy, skew: _ } = world;
     let verifier = verifier(config, profile)?;
     if verifier.is_none() {
         tracing::info!("nobody signs in at the edge: SYMBOLON_EDGE_VERIFIER_URL is not set");

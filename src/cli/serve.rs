@@ -54,8 +54,9 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
         );
     }
     let master_keys: Vec<_> = keys.iter().map(|key| key.id().to_string()).collect();
-    let service = assemble(&config, store, keys, Profile::Serve, World::default()).await?;
-    service.skew.compare(&service.store).await?;
+    let world = World::default();
+    world.skew.compare(&store).await?;
+    let service = assemble(&config, store, keys, Profile::Serve, world).await?;
 
     if config.declared.callers.is_empty() {
         tracing::warn!("no caller is declared: every call is refused. Declare some in SYMBOLON_CALLERS_FILE");

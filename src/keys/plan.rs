@@ -32,7 +32,7 @@ pub enum Change {
 const LONGEST_MAX_AGE: Duration = Duration::from_secs(300);
 
 /// Replicas' clocks differ by no more, and a replica learns within it who signs now.
-const MARGIN: Duration = Duration::from_secs(5);
+const MARGIN: Duration = Duration::from_secs(10);
 
 impl Policy {
     /// How long verifiers may keep the JWKS, in whole seconds: at most half the time for which a key is published before it

@@ -169,6 +169,7 @@ impl AuthService for Auth {
         let call = Call::of(&self.0, &request)?;
         call.answer(async {
             let cursor = decode::cursor(&request.into_inner().cursor)?;
+            self.0.skew.check()?;
             let watcher = self.0.feed.watch(cursor, self.0.keyring.policy().longest_token)?;
             Ok(watch::stream(Arc::clone(&self.0), Arc::clone(&call.caller), watcher))
         })

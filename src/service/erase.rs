@@ -1,7 +1,7 @@
 //! `EraseSubject`: what tells of a person leaves the database. Its sessions end first, so that nothing comes back, and are
 //! known as ended for as long as their access tokens live; then nothing is left of them.
 
-use crate::service::skew::BORNE;
+use crate::service::skew::APART;
 use crate::service::{Caller, Error, Service};
 use crate::session::{Revocation, RevokeReason};
 use crate::store::Selection;
@@ -27,7 +27,7 @@ impl Service {
         let selection = Selection { subject, clients: clients.as_deref(), client_id: None };
         let revocation = Revocation { at: now, reason: RevokeReason::Administrator, by: caller.name.clone() };
         // By a replica whose clock may be ahead of ours.
-        let issued_until = now.after(BORNE);
+        let issued_until = now.after(APART);
         let ended = self.store.end_all(selection, None, issued_until, &revocation).await?;
         let live = u64::try_from(ended.len()).unwrap_or(u64::MAX);
         self.feed.ended(ended);

@@ -19,13 +19,14 @@ pub use watcher::Watcher;
 use self::known::Known;
 use crate::clock::Clock;
 use crate::keys::ring::{KeyState, Member};
+use crate::service::skew::APART;
 use crate::session::{Ended, SessionId, ended};
 use crate::store::{self, Position, Store};
 use crate::time::Timestamp;
 
 /// How long ago something that appears in the database now may say it happened: a call takes at most five seconds, and
-/// clocks differ by five at most. What is younger is asked for again and again, so that a commit out of order hides nothing.
-const OVERLAP: Duration = Duration::from_secs(15);
+/// clocks differ by ten at most. What is younger is asked for again and again, so that a commit out of order hides nothing.
+const OVERLAP: Duration = Duration::from_secs(APART.as_secs() + 10);
 
 /// How long what was read last is good for a verdict: as long as a database takes to fail over. While nobody reaches the
 /// database nobody ends a session either; the bound is for a replica that alone is cut off.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use symbolon_verifier::{Audience, Claims, Expected};
 
+use crate::service::skew::APART;
 use crate::service::{Caller, Error, Service};
 use crate::session::{Session, SessionId, State};
 use crate::time::Timestamp;
@@ -18,7 +19,7 @@ pub enum Active {
 }
 
 /// Another replica's clock may be this much ahead, in seconds.
-const IAT_LEEWAY: i64 = 5;
+const IAT_LEEWAY: i64 = APART.as_secs().cast_signed();
 
 impl Service {
     /// Judges an access or a refresh token; its form tells which. `None`: not active.

@@ -48,6 +48,8 @@ pub enum LoadError {
         "this database is being restored, or a restore ended early: run `symbolon restore` (again), then start this"
     )]
     BeingRestored,
+    #[error("no key signs yet, and none is made at a wrong time: {0}")]
+    WrongClock(String),
     #[error(transparent)]
     Store(#[from] store::Error),
 }
@@ -113,6 +115,9 @@ impl Keyring {
         // Perhaps it is the one that signs which cannot be read.
         keyring.parts.store.signing_keys(false).await?;
         let active = ring.members().iter().find(|member| member.state == KeyState::Active);
+        if let (None, Some(sentence)) = (active, keyring.parts.skew.sentence()) {
+            return Err(LoadError::WrongClock(sentence));
+        }
         let key_id = active.map(|active| active.public.key_id().to_owned()).ok_or(LoadError::NobodySigns)?;
         Err(LoadError::ActiveKeyClosed { key_id, closed })
     }
@@ -163,7 +168,10 @@ impl Keyring {
         let mut steps = 0;
         loop {
             let (keys, unreadable) = apart(self.parts.store.each_signing_key(false).await?);
-            self.adopt(&keys);
+            // Perhaps it is the one that signs: then it does so as it was known.
+            if unreadable.is_empty() || !self.signer_is_missing(&keys) {
+                self.adopt(&keys);
+            }
             tell(&unreadable, &told);
             told.clone_from(&unreadable);
             if !unreadable.is_empty() {
@@ -184,6 +192,12 @@ impl Keyring {
                 self.apply(&change, &keys, now).await?;
             }
         }
+    }
+
+    fn signer_is_missing(&self, keys: &[StoredKey]) -> bool {
+        let ring = self.ring();
+        let signs = ring.signer().map(|signer| signer.public().key_id());
+        signs.is_ok_and(|signs| keys.iter().all(|key| key.member.public.key_id() != signs))
     }
 
     /// The keys, gone ones too, as far as they can be read.

@@ -36,6 +36,8 @@ impl Service {
     /// Has the next key sign as soon as verifiers have had time to fetch it, or at once. Answers the one that signs next,
     /// or already. Asking again while that is under way changes nothing.
     pub async fn rotate_key(&self, caller: &Caller, at_once: bool) -> Result<KeyView, Error> {
+        // The times that are written say when it leaves.
+        self.skew.check()?;
         for _ in 0..ATTEMPTS {
             let keys = self.tend_keys().await?;
             let find = |state| keys.iter().find(|key| key.member.state == state);

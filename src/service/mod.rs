@@ -97,6 +97,10 @@ impl Turns {
         self.0.is_multiple_of(READ_AGAIN_EVERY / 6)
     }
 
+    fn owe_whole(&mut self) {
+        self.0 = self.0.max(READ_AGAIN_EVERY);
+    }
+
     fn whole_is_done(&mut self) {
         self.0 = 0;
     }
@@ -158,6 +162,10 @@ impl Service {
                 && let Err(error) = self.skew.compare(&self.store).await
             {
                 tracing::debug!(%error, "the database's time is not known");
+            }
+            // What a wrong clock has read is worth nothing: once it is right, everything is read.
+            if self.skew.check().is_err() {
+                turns.owe_whole();
             }
             let (keys, feed, restored) =
                 tokio::join!(self.tend_keys(), self.follow_feed(all), self.was_restored(turns.0));

@@ -1,7 +1,7 @@
 //! `RevokeSession` and `RevokeSubjectSessions`: end sessions before their time. Ending what is unknown or over already
 //! is no fault (RFC 7009 section 2.2).
 
-use crate::service::skew::BORNE;
+use crate::service::skew::APART;
 use crate::service::{Caller, Error, Service};
 use crate::session::{Revocation, RevokeReason, SessionId, State};
 use crate::store::Selection;
@@ -71,7 +71,7 @@ impl Service {
         let selection = Selection { subject, clients: clients.as_deref(), client_id };
         let revocation = Revocation { at: now, reason, by: caller.name.clone() };
         // By a replica whose clock may be ahead of ours.
-        let issued_until = now.after(BORNE);
+        let issued_until = now.after(APART);
         let mut ended = self.store.end_all(selection, except, issued_until, &revocation).await?;
         if caller.dry_run && clients.is_some() {
             // A sign-out that ended nothing would be a refusal.

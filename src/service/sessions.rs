@@ -37,6 +37,7 @@ impl Service {
         let after = if page_token.is_empty() { None } else { Some(query.read(page_token)?) };
         let clients = caller.clients();
         let selection = Selection { subject: query.subject, clients: clients.as_deref(), client_id: query.client_id };
+        self.skew.check()?;
         let live_at = (!query.include_ended).then_some(now);
         // One more than asked for tells whether there is a next page.
         let mut sessions = self.store.list(selection, live_at, after, page_size + 1).await?;
@@ -54,6 +55,8 @@ impl Service {
 
     /// A session, if the caller of `method` has a right to it; one it has none to is not there.
     pub(super) async fn session_for(&self, caller: &Caller, method: &str, id: SessionId) -> Result<Session, Error> {
+        // What is live could look expired.
+        self.skew.check()?;
         let session = self.store.session(id).await?;
         session.filter(|session| self.may_touch(caller, method, session)).ok_or(Error::SessionNotFound)
     }

@@ -14,11 +14,14 @@ use crate::time::Timestamp;
 /// From here on it is told.
 const WARNED_OF: Duration = Duration::from_secs(2);
 
-/// The most that is borne: what one replica writes is good for another whose clock is this much behind.
-pub const BORNE: Duration = Duration::from_secs(5);
+/// The most that is borne.
+const BORNE: Duration = Duration::from_secs(5);
 
-/// An answer that took longer says too little about the time.
-const SOON: Duration = Duration::from_secs(1);
+/// How far apart the clocks of two replicas are at most, both of which serve.
+pub const APART: Duration = Duration::from_secs(2 * BORNE.as_secs());
+
+/// An answer that took longer says too little about the time: it may be off by half of that.
+const SOON: Duration = Duration::from_secs(3);
 
 /// The clock of this machine beside that of the database.
 pub struct Skew {
@@ -54,11 +57,15 @@ impl Skew {
     /// # Errors
     /// If nobody should believe what depends on the time here.
     pub fn check(&self) -> Result<(), Error> {
-        if !self.is_off(BORNE) {
-            return Ok(());
-        }
+        self.sentence().map_or(Ok(()), |sentence| Err(Error::StoreUnavailable(sentence.into())))
+    }
+
+    /// What is wrong, if something is.
+    #[must_use]
+    pub fn sentence(&self) -> Option<String> {
         let apart = self.millis().unsigned_abs() / 1000;
-        Err(Error::StoreUnavailable(format!("this machine's clock and the database's are {apart} s apart").into()))
+        self.is_off(BORNE)
+            .then(|| format!("this machine's clock and the database's are {apart} s apart: set the clock"))
     }
 
     fn is_off(&self, borne: Duration) -> bool {

@@ -4,10 +4,13 @@
 use std::time::Duration;
 
 use symbolon::clock::{Clock, SystemClock};
+use symbolon::keys::ring::KeyState;
 use symbolon::service::Error;
 use symbolon::service::revoke::Target;
-use symbolon::session::RevokeReason;
+use symbolon::session::{RevokeReason, SessionId};
 use symbolon::store::{Selection, Url};
+
+use symbolon_verifier::KeySource;
 
 use crate::support::{Indoors, MASTER_KEY, Postgres, subject};
 
@@ -99,12 +102,55 @@ async fn a_year_ahead_rotates_no_key_and_sweeps_nothing() {
     assert_eq!(service.store.list(selection, Some(right), None, 10).await.unwrap().len(), 1);
 }
 
+/// R-OPS-10: a machine that boots with a wrong clock makes no key, changes none, and knows everything once it is right.
+#[tokio::test]
+async fn a_replica_that_starts_with_a_wrong_clock_does_nothing_by_it() {
+    let url = Url::parse(&Postgres::shared().database().await).unwrap();
+    let wrong = SystemClock.now().after(HOUR * 24 * 40);
+    let refused = Box::pin(Indoors::comparing(&url, wrong)).await.err().expect("it makes the first key").to_string();
+    assert!(refused.contains("set the clock"), "{refused}");
+
+    let other = Box::pin(Indoors::comparing(&url, SystemClock.now())).await.unwrap();
+    let granted = other.issue(subject("alice")).await.unwrap();
+    let (id, now) = (granted.session.id, other.service.now());
+    let target = Target::SessionId(id);
+    assert!(other.service.revoke(&other.caller, target, None, RevokeReason::SignedOut, now).await.unwrap());
+    let keys = other.service.store.signing_keys(true).await.unwrap();
+
+    let late = Box::pin(Indoors::comparing(&url, wrong)).await.unwrap();
+    assert_eq!(other.service.store.signing_keys(true).await.unwrap(), keys);
+    assert_eq!(late.service.feed.has_ended(id), None, "it says what it cannot know");
+    let follow = async |millis| {
+        let _ = tokio::time::timeout(Duration::from_millis(millis), late.service.follow()).await;
+    };
+    follow(600).await;
+    late.clock.set(SystemClock.now());
+    follow(1500).await;
+    assert_eq!(late.service.feed.has_ended(id), Some(true));
+}
+
+/// R-KEY-02, R-OPS-10
+#[tokio::test]
+async fn a_replica_with_a_wrong_clock_rotates_no_key_when_asked_to_and_revokes_one() {
+    let indoors = replica(&Postgres::shared().database().await).await;
+    let (service, right) = (&indoors.service, indoors.service.now());
+    indoors.clock.set(right.before(HOUR));
+    assert!(is_unavailable(&service.rotate_key(&indoors.caller, true).await.map(drop)));
+    assert!(is_unavailable(&service.get(&indoors.caller, SessionId::from(uuid::Uuid::nil())).await.map(drop)));
+    let keys = service.store.signing_keys(false).await.unwrap();
+    let active = keys.iter().find(|key| key.member.state == KeyState::Active).unwrap().member.public.key_id();
+    service.revoke_key(&indoors.caller, active).await.unwrap();
+    assert!(service.keyring.ring().verifying_key(active).is_none());
+}
+
 /// R-SES-01, R-OPS-10: signing out everywhere takes the sign-in of a replica whose clock is a little ahead.
 #[tokio::test]
 async fn a_sign_in_at_a_replica_that_is_ahead_is_ended_by_one_that_is_not() {
     let url = Postgres::shared().database().await;
     let (ahead, behind) = (replica(&url).await, replica(&url).await);
-    ahead.clock.set(behind.service.now().after(Duration::from_secs(4)));
+    let right = behind.service.now();
+    ahead.clock.set(right.after(Duration::from_secs(4)));
+    behind.clock.set(right.before(Duration::from_secs(4)));
     let granted = ahead.issue(subject("alice")).await.unwrap();
     let now = behind.service.now();
     let ended =

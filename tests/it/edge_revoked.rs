@@ -13,6 +13,7 @@ use symbolon::cli::{World, build_edge};
 use symbolon::config::{self, Profile};
 use symbolon::edge;
 use symbolon::edge::issuer::{Issuer, channel};
+use symbolon::entropy::SystemEntropy;
 use symbolon::pb::auth::key_service_client::KeyServiceClient;
 use symbolon::pb::auth::{ListSigningKeysRequest, RevokeSigningKeyRequest};
 use tonic::Status;
@@ -101,7 +102,7 @@ async fn tokens_of_a_compromised_key_are_refused_while_the_edges_key_set_still_n
     let issuer = Issuer::new(vec![channel(once)], None);
     let no_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
     let config = config::load(Profile::Dev, None, &BTreeMap::new(), no_file, |_| Vec::new()).unwrap().config;
-    let world = World { clock: server.clock.clone(), ..World::default() };
+    let world = World::of(server.clock.clone(), Arc::new(SystemEntropy));
     let edge = Arc::new(build_edge(&config, Profile::Dev, issuer, world).unwrap());
     let following = tokio::spawn({
         let edge = Arc::clone(&edge);

@@ -135,6 +135,23 @@ async fn a_key_that_cannot_be_read_is_left_out_and_the_others_are_followed() {
     }
 }
 
+/// R-KEY-05: also if it is the one that signs, as long as somebody runs who knows it.
+#[tokio::test]
+async fn a_server_goes_on_signing_with_a_key_whose_row_was_spoiled() {
+    let dir = tempfile::tempdir().unwrap();
+    let indoors = Indoors::open(dir.path(), MASTER_KEY, &[]).await.unwrap();
+    let active = in_state(&indoors.service, KeyState::Active).await;
+    let database = raw(&dir.path().join("symbolon.db")).await;
+    database.execute_unprepared("UPDATE signing_keys SET algorithm = 'none' WHERE state = 'active'").await.unwrap();
+    indoors.service.keyring.tend().await.unwrap();
+    assert!(indoors.service.can_sign().is_ok());
+    assert!(indoors.service.keyring.ring().verifying_key(&active).is_some());
+    indoors.close().await;
+    let refused = Indoors::open(dir.path(), MASTER_KEY, &[]).await.err().expect("it starts").to_string();
+    assert!(refused.contains(&active), "{refused}");
+    database.close().await.unwrap();
+}
+
 /// R-REV-02: a watch ends after half an hour, so that replicas share their watchers evenly.
 #[tokio::test]
 async fn a_watch_lasts_half_an_hour() {

@@ -191,7 +191,7 @@ async fn whoever_comes_back_is_told_what_it_missed_and_at_once_that_this_is_all(
     assert_eq!(first, cursor, "until it has caught up, it has not");
     let (event, cursor) = watching.event().await.unwrap();
     assert_eq!(event, Event::Heartbeat(pb::Heartbeat { server_time: at(BEGINNING + 300) }));
-    assert_eq!(complete_to(&cursor), Timestamp::from_seconds(BEGINNING + 300 - 15));
+    assert_eq!(complete_to(&cursor), Timestamp::from_seconds(BEGINNING + 300 - 20));
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
 
     // What follows is told once.

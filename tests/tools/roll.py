@@ -1,7 +1,7 @@
 """Users who refresh at whichever replica their client picks, by the service config that is published, until stdin closes.
 Says on stdout that they began, and in the end how many calls there were and which failed.
 
-usage: roll.py PROTO_FOLDER SERVICE_CONFIG TARGET
+Usage: roll.py PROTO_FOLDER SERVICE_CONFIG TARGET
 """
 
 import json
@@ -35,9 +35,10 @@ def call(method, request):
 
 
 def user(auth, name):
-    issue = messages.IssueTokensRequest(subject=name, request_id=str(uuid.uuid4()))
-    tokens = auth.IssueTokens(issue).tokens
-    generation = 1
+    issued = call(auth.IssueTokens, messages.IssueTokensRequest(subject=name, request_id=str(uuid.uuid4())))
+    if issued is None:
+        return
+    tokens, generation = issued.tokens, 1
     while not over.is_set():
         answer = call(auth.RefreshTokens, messages.RefreshTokensRequest(refresh_token=tokens.refresh_token))
         if answer is None:
@@ -51,7 +52,10 @@ def user(auth, name):
         time.sleep(0.01)
 
 
-with open(config) as file, grpc.insecure_channel(target, [("grpc.service_config", file.read())]) as channel:
+# A list of addresses is no authority, and HTTP/2 servers refuse it as one.
+OPTIONS = [("grpc.service_config", open(config).read()), ("grpc.default_authority", "localhost")]
+
+with grpc.insecure_channel(target, OPTIONS) as channel:
     auth = services.AuthServiceStub(channel)
     users = [threading.Thread(target=user, args=(auth, f"user-{number}")) for number in range(8)]
     for thread in users:

@@ -46,7 +46,7 @@ impl Alone {
         let no_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
         let config = config::load(Profile::Edge, None, &env, no_file, |_| Vec::new()).unwrap().config;
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
-        let world = World { clock, entropy: Arc::new(Dice::seeded(2)) };
+        let world = World::of(clock, Arc::new(Dice::seeded(2)));
         let endpoints = urls.iter().map(|url| Endpoint::from_shared(url.clone()).unwrap().connect_lazy());
         let issuer = Issuer::new(endpoints.map(channel).collect(), None);
         let edge = Arc::new(build_edge(&config, Profile::Edge, issuer, world).unwrap());

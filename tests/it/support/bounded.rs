@@ -38,7 +38,7 @@ impl Bounded {
         let store = Store::open(&Url::Sqlite(dir.path().join("symbolon.db")), Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
-        let world = World { clock, entropy: Arc::new(Dice::seeded(1)) };
+        let world = World::of(clock, Arc::new(Dice::seeded(1)));
         let service =
             assemble(&config, store, MasterKeys::parse(MASTER_KEY).unwrap(), Profile::Dev, world).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

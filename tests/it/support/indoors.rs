@@ -18,7 +18,7 @@ use symbolon::store::{Missing, Store, Url};
 use symbolon::time::Timestamp;
 use symbolon::token::refresh::RefreshToken;
 
-use super::{BEGINNING, Dice};
+use super::{BEGINNING, Dice, MASTER_KEY};
 
 /// Other dice at each opening, as in life, and none of `Server`'s: no seed and no id is drawn twice.
 static OPENED: AtomicU64 = AtomicU64::new(1000);
@@ -44,10 +44,32 @@ impl Indoors {
         let store = Store::open(url, Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let clock = Arc::new(ManualClock::at(Timestamp::from_seconds(BEGINNING)));
+        Self::at(store, master_keys, &config, clock, false).await
+    }
+
+    /// The same, at a time, and as a process that compares it with the database's first.
+    pub(crate) async fn comparing(url: &Url, time: Timestamp) -> Result<Self, LoadError> {
+        let no_file = |_: &Path| Err(io::Error::from(io::ErrorKind::NotFound));
+        let config = config::load(Profile::Dev, None, &BTreeMap::new(), no_file, |_| Vec::new()).unwrap().config;
+        let store = Store::open(url, Missing::Create).await.unwrap();
+        store.migrate().await.unwrap();
+        Self::at(store, MASTER_KEY, &config, Arc::new(ManualClock::at(time)), true).await
+    }
+
+    async fn at(
+        store: Store,
+        master_keys: &str,
+        config: &config::Config,
+        clock: Arc<ManualClock>,
+        compares: bool,
+    ) -> Result<Self, LoadError> {
         let seed = OPENED.fetch_add(1, Ordering::Relaxed);
-        let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(seed)) };
+        let world = World::of(clock.clone(), Arc::new(Dice::seeded(seed)));
+        if compares {
+            world.skew.compare(&store).await.unwrap();
+        }
         let keys = MasterKeys::parse(master_keys).unwrap();
-        let service = Box::pin(assemble(&config, store, keys, Profile::Dev, world)).await?;
+        let service = Box::pin(assemble(config, store, keys, Profile::Dev, world)).await?;
         Ok(Self { service, clock, caller: Arc::new(Caller::local()) })
     }
 

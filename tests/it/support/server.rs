@@ -148,7 +148,7 @@ impl Server {
         let store = Store::open(&url, Missing::Create).await.unwrap();
         store.migrate().await.unwrap();
         let keys = MasterKeys::parse(&settings.master_keys).unwrap();
-        let world = World { clock: clock.clone(), entropy: Arc::new(Dice::seeded(1)) };
+        let world = World::of(clock.clone(), Arc::new(Dice::seeded(1)));
         let service = assemble(&config, store, keys, settings.profile, world.clone()).await.unwrap();
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let followed = Followed::new(&config, settings.profile);
