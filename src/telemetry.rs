@@ -16,8 +16,8 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, fmt};
 
-use self::outlet::Outlet;
 pub use self::outlet::Target;
+use self::outlet::{Outlet, Stream};
 pub use self::traces::{exporting, layer as traces_of};
 use crate::figures::{self, FIGURES, Kind};
 use crate::{audit, trace};
@@ -41,8 +41,9 @@ pub struct Traces {
 /// What is being told. Dropped, it writes what is left, within a few seconds.
 pub struct Telemetry {
     traces: Option<SdkTracerProvider>,
-    _log: Outlet,
+    // Before the log, which is told of what the audit lost.
     _audit: Option<Outlet>,
+    _log: Outlet,
 }
 
 /// How long the collector may take for the last spans.
@@ -54,20 +55,20 @@ const LAST_SPANS: Duration = Duration::from_secs(2);
 /// A sentence, if the filter is none, or a target cannot be written to.
 pub fn start(config: Config) -> Result<Telemetry, String> {
     let filter = EnvFilter::try_new(&config.filter).map_err(|error| format!("SYMBOLON_LOG: {error}"))?;
-    let log = Outlet::open("log", Target::Stderr)?;
+    let log = Outlet::open(Stream::Log, Target::Stderr)?;
     let audit = match config.audit {
         // One after the other, so that no line is in the middle of another.
         Target::Stderr => None,
-        target @ (Target::Stdout | Target::File(_)) => Some(Outlet::open("audit", target)?),
+        target @ (Target::Stdout | Target::File(_)) => Some(Outlet::open(Stream::Audit, target)?),
     };
-    let people = fmt::layer().with_writer(log.pen());
+    let people = fmt::layer().with_writer(log.pen(Stream::Log));
     let people = if config.log_as_json {
         people.json().flatten_event(true).boxed()
     } else {
         people.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed()
     };
     let people = people.with_filter(filter.and(filter_fn(|metadata| !is_audit(metadata) && !is_span(metadata))));
-    let events = audit_events(audit.as_ref().map_or_else(|| log.pen_for("audit"), Outlet::pen));
+    let events = audit_events(audit.as_ref().unwrap_or(&log).pen(Stream::Audit));
     let traces = config.traces.map(|traces| exporting(&traces.endpoint).map(|provider| (provider, traces.one_in)));
     let traces = traces.transpose()?;
     let spans = traces.as_ref().map(|(provider, _)| traces_of(provider));
@@ -75,7 +76,7 @@ pub fn start(config: Config) -> Result<Telemetry, String> {
     if let Some((_, one_in)) = traces {
         trace::follow_one_in(one_in);
     }
-    Ok(Telemetry { traces: traces.map(|(provider, _)| provider), _log: log, _audit: audit })
+    Ok(Telemetry { traces: traces.map(|(provider, _)| provider), _audit: audit, _log: log })
 }
 
 impl Drop for Telemetry {
