@@ -28,6 +28,9 @@ const DEADLINE: Duration = Duration::from_secs(2);
 /// How many times an address that did not answer is asked last, if another is there.
 const PASSED_OVER: u32 = 16;
 
+/// Instead of a count: one call tries it, and the others do not wait with it.
+const TRIED: u32 = u32::MAX;
+
 /// How long it may take until a feed begins.
 const FEED_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -48,7 +51,7 @@ where
 pub(crate) struct Endpoint {
     client: AuthServiceClient<Channel>,
     credential: Option<AsciiMetadataValue>,
-    /// How many times yet.
+    /// How many times yet, or [`TRIED`].
     passed_over: Arc<AtomicU32>,
 }
 
@@ -63,6 +66,17 @@ impl Endpoint {
             request.metadata_mut().insert("authorization", credential.clone());
         }
         request
+    }
+
+    /// Whether others are asked first by a call that begins with it, or does not.
+    fn is_passed_over(&self, first: bool) -> bool {
+        let before = self.passed_over.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| match left {
+            0 => None,
+            TRIED => Some(TRIED),
+            1 => Some(if first { TRIED } else { 1 }),
+            left => Some(left - 1),
+        });
+        before.is_ok_and(|left| left != 1 || !first)
     }
 
     pub(crate) async fn watch(&self, cursor: &str) -> Result<Streaming<pb::WatchRevocationsResponse>, Status> {
@@ -102,6 +116,7 @@ impl Endpoints {
     ) -> Result<A, Status> {
         let mut outcome = Err(nowhere());
         for endpoint in self.in_turn() {
+            let _trial = Trial(&endpoint.passed_over);
             outcome = in_time(DEADLINE, call(endpoint.client.clone(), endpoint.request(message.clone()))).await;
             let passed_over = if outcome.is_ok() { 0 } else { PASSED_OVER };
             endpoint.passed_over.store(passed_over, Ordering::Relaxed);
@@ -112,14 +127,22 @@ impl Endpoints {
         outcome
     }
 
-    /// Each once, beginning with the next; those that failed lately come last.
+    /// Each once, beginning with the next; those that failed lately come last, until one call tries whether they are back.
     fn in_turn(&self) -> impl Iterator<Item = &Endpoint> {
         let turn = self.turn.fetch_add(1, Ordering::Relaxed);
-        let mut turns: Vec<_> =
-            (0..self.all.len()).map(|step| &self.all[turn.wrapping_add(step) % self.all.len()]).collect();
-        let less = |left: u32| left.checked_sub(1);
-        turns.sort_by_cached_key(|it| it.passed_over.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).is_ok());
-        turns.into_iter()
+        let turns = (0..self.all.len()).map(|step| (step, &self.all[turn.wrapping_add(step) % self.all.len()]));
+        let mut turns: Vec<_> = turns.map(|(step, it)| (it.is_passed_over(step == 0), it)).collect();
+        turns.sort_by_key(|(last, _)| *last);
+        turns.into_iter().map(|(_, it)| it)
+    }
+}
+
+/// A call under way. Given up, it leaves no address tried for ever.
+struct Trial<'a>(&'a AtomicU32);
+
+impl Drop for Trial<'_> {
+    fn drop(&mut self) {
+        let _ = self.0.compare_exchange(TRIED, PASSED_OVER, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 
