@@ -49,8 +49,13 @@ impl Host {
         let here = [("SYMBOLON_EDGE_LISTEN", listen.as_str()), ("SYMBOLON_EDGE_PUBLIC_URL", public.as_str())];
         let symbolon = Process::dev(dir.path(), &[&here, env].concat()).await;
 
-        let address = format!("127.0.0.1:{port}");
-        let http2 = format!("127.0.0.1:{http2}");
+        let [address, http2] = [port, http2].map(|port| format!("127.0.0.1:{port}"));
+        let nginx = Self::nginx(dir.path(), [&address, &http2], edge, application.port).await;
+        Self { address, http2, name: format!("symbolon-{port}"), application, _running: (nginx, symbolon, dir) }
+    }
+
+    /// As `deploy/nginx.conf` has it, but for its addresses.
+    async fn nginx(dir: &Path, [address, http2]: [&str; 2], edge: u16, application: u16) -> Child {
         let text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy/nginx.conf")).unwrap();
         let replace = |text: String, named: &str, free: &str| {
             assert_eq!(text.matches(named).count(), 1, "{named} in deploy/nginx.conf");
@@ -58,12 +63,12 @@ impl Host {
         };
         let text = replace(text, "listen 127.0.0.1:8000;", &format!("listen {address}; listen {http2} http2;"));
         let text = replace(text, "server 127.0.0.1:8080;", &format!("server 127.0.0.1:{edge};"));
-        let text = replace(text, "server 127.0.0.1:3000;", &format!("server 127.0.0.1:{};", application.port));
-        let file = dir.path().join("nginx.conf");
+        let text = replace(text, "server 127.0.0.1:3000;", &format!("server 127.0.0.1:{application};"));
+        let file = dir.join("nginx.conf");
         std::fs::write(&file, text).unwrap();
         let nginx = tokio::process::Command::new(nginx())
             .arg("-p")
-            .arg(dir.path())
+            .arg(dir)
             .arg("-c")
             .arg(file)
             // One process, which ends when it is killed.
@@ -73,12 +78,12 @@ impl Host {
             .spawn()
             .unwrap();
         let listening = async {
-            while TcpStream::connect(&address).await.is_err() {
+            while TcpStream::connect(address).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(20), listening).await.expect("nginx does not listen");
-        Self { address, http2, name: format!("symbolon-{port}"), application, _running: (nginx, symbolon, dir) }
+        nginx
     }
 
     /// What the application is shown of these Cookie headers; a `$` stands for the cookie's name.
@@ -184,6 +189,26 @@ async fn the_crumbs_of_http_2_are_one_jar() {
     connection.finish(1, b"").await;
     connection.wait_for(HEADERS, Duration::from_secs(20)).await.expect("no answer");
     assert_eq!(host.application.saw_in("cookie"), Some(vec!["a=1; b=2".to_owned()]));
+}
+
+/// R-EDGE-02, R-OBS-04
+#[tokio::test]
+async fn the_edge_hears_nothing_of_traces_and_discovery_nothing_of_cookies_from_a_page() {
+    let [edge, application] = [Application::start().await, Application::start().await];
+    let held = [(); 2].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let [address, http2] = held.each_ref().map(|listener| listener.local_addr().unwrap().to_string());
+    drop(held);
+    let dir = tempfile::tempdir().unwrap();
+    let _nginx = Host::nginx(dir.path(), [&address, &http2], edge.port, application.port).await;
+    for (path, cookie) in [("/auth/refresh", Some("a=1")), ("/.well-known/jwks.json", None)] {
+        let ask = Ask::get(path).header("cookie", "a=1").header("tracestate", "a=1");
+        let ask = ask.header("traceparent", "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        raw(&address, &ask.bytes()).await.unwrap();
+        let [headers] = edge.saw().try_into().unwrap();
+        assert!(!headers.contains_key("traceparent") && !headers.contains_key("tracestate"), "{path}: {headers:?}");
+        assert_eq!(headers.get("cookie").map(|it| it.to_str().unwrap()), cookie, "{path}");
+        assert_eq!(headers["x-forwarded-for"], "127.0.0.1");
+    }
 }
 
 /// A guess from an address, which says that it is at `forwarded`.
