@@ -1,6 +1,7 @@
 //! The operator's listener: whether the process lives, whether it can serve, and its figures. Never beyond what an
 //! operator may see; no token comes near it.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use tokio::net::TcpListener;
 
 use crate::edge::Edge;
 use crate::process;
-use crate::service::Service;
+use crate::service::{self, Service};
 
 /// How long the database may take to show that it takes writes.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -47,8 +48,14 @@ pub async fn serve(
     axum::serve(listener, routes).with_graceful_shutdown(shutdown).await
 }
 
-async fn ready(State(ops): State<Ops>) -> (StatusCode, &'static str) {
-    readiness(&ops.served).await
+async fn ready(State(ops): State<Ops>) -> (StatusCode, String) {
+    match readiness(&ops.served).await {
+        Ok(()) => (StatusCode::OK, "ready\n".to_owned()),
+        Err(unready) => {
+            unready.tell();
+            (StatusCode::SERVICE_UNAVAILABLE, format!("{}\n", unready.why))
+        }
+    }
 }
 
 /// The figures; those that nothing changes step by step are looked at now.
@@ -62,29 +69,46 @@ async fn figures(State(ops): State<Ops>) -> String {
     ops.metrics.render()
 }
 
+/// Why calls should go elsewhere.
+pub struct Unready {
+    why: &'static str,
+    /// For the log.
+    cause: Option<String>,
+}
+
+impl Unready {
+    fn because(why: &'static str, cause: Option<&dyn Error>) -> Self {
+        let with_source = |error: &dyn Error| match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        Self { why, cause: cause.map(with_source) }
+    }
+
+    pub fn tell(&self) {
+        tracing::warn!(cause = self.cause.as_deref(), "not ready: {}", self.why);
+    }
+}
+
 /// Ready is who can rotate and sign. An edge alone is ready
 /// once it has the issuer's keys: that the service is away later would take away every edge at once, and help nobody.
-pub async fn readiness(served: &Served) -> (StatusCode, &'static str) {
+pub async fn readiness(served: &Served) -> Result<(), Unready> {
     let service = match served {
         Served::Service(service) => service,
-        Served::Edge(edge) if edge.is_ready() => return (StatusCode::OK, "ready\n"),
-        Served::Edge(_) => return (StatusCode::SERVICE_UNAVAILABLE, "the token service has not answered yet\n"),
+        Served::Edge(edge) if edge.is_ready() => return Ok(()),
+        Served::Edge(_) => return Err(Unready::because("the token service has not answered yet", None)),
     };
-    if let Err(error) = service.can_sign() {
-        tracing::warn!(%error, "not ready");
-        return (StatusCode::SERVICE_UNAVAILABLE, "the signing key cannot be opened\n");
-    }
-    if let Err(error) = service.skew.check() {
-        tracing::warn!(%error, cause = std::error::Error::source(&error), "not ready");
-        return (StatusCode::SERVICE_UNAVAILABLE, "the clock and the database's are too far apart\n");
+    if let Err(error) = service.can_serve() {
+        // A key is not the database's business.
+        let clock = matches!(error, service::Error::StoreUnavailable(_));
+        let why =
+            if clock { "the clock and the database's are too far apart" } else { "the signing key cannot be opened" };
+        return Err(Unready::because(why, Some(&error)));
     }
     match tokio::time::timeout(PATIENCE, service.store.check_writable()).await {
-        Ok(Ok(true)) => (StatusCode::OK, "ready\n"),
-        Ok(Ok(false)) => (StatusCode::SERVICE_UNAVAILABLE, "the database is read-only\n"),
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "not ready");
-            (StatusCode::SERVICE_UNAVAILABLE, "the database does not take writes\n")
-        }
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n"),
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(Unready::because("the database is read-only", None)),
+        Ok(Err(error)) => Err(Unready::because("the database does not take writes", Some(&error))),
+        Err(_) => Err(Unready::because("the database does not answer", None)),
     }
 }

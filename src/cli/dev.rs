@@ -25,7 +25,7 @@ pub(super) struct Dev {
 
 pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
     let loaded = from_process(Profile::Dev, configured.config.as_deref(), tls::check)?;
-    let told = start_telemetry(&loaded)?;
+    let telling = start_telemetry(&loaded)?;
     let mut config = loaded.config;
     let followed = Followed::new(&config, Profile::Dev);
     let world = World::default();
@@ -59,7 +59,7 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
     if let Some(throw_away) = throw_away {
         edge_listeners = vec![throw_away.before(edge_listeners).await?];
     }
-    let mut running = Running::start(service, listeners, &told.metrics, followed, config.grpc.reflection)?;
+    let mut running = Running::start(service, listeners, &telling.metrics, followed, config.grpc.reflection)?;
     let edge = Arc::new(edge::build(&config, Profile::Dev, running.issuer(), world)?);
     running.serve_edge(Arc::clone(&edge), edge_listeners, demo_page::routes());
     edge.ready().await;

@@ -18,7 +18,7 @@ use crate::edge::{self, Channel, CredentialVerifier, Edge};
 
 pub(super) async fn edge(configured: Configured) -> Result<(), Failure> {
     let loaded = from_process(Profile::Edge, configured.config.as_deref(), tls::check)?;
-    let told = start_telemetry(&loaded)?;
+    let telling = start_telemetry(&loaded)?;
     let config = loaded.config;
     let issuer = Issuer::new(
         upstream::channels(&config.edge.issuer, "SYMBOLON_EDGE_ISSUER_URL")?,
@@ -28,7 +28,7 @@ pub(super) async fn edge(configured: Configured) -> Result<(), Failure> {
     let listeners = Listeners::bind_edge(&config).await?;
     check_reach(&config, &listeners.edge)?;
     let (port, ops) = (listeners.edge_port()?, listeners.ops_port()?);
-    let running = Running::start_alone(edge, listeners, &told.metrics);
+    let running = Running::start_alone(edge, listeners, &telling.metrics);
     tracing::info!(edge = port, ops, "serving");
     running.until_told().await
 }

@@ -73,10 +73,9 @@ impl Listeners {
 
 /// A service that is being served.
 pub struct Running {
-    /// With what its methods need. `None`: an edge alone.
-    service: Option<(Arc<Service>, Methods)>,
-    /// What readiness is asked of.
     served: Served,
+    /// What the methods of a service need.
+    methods: Option<Methods>,
     tasks: JoinSet<Result<(), Failure>>,
     stop: watch::Sender<bool>,
 }
@@ -112,25 +111,25 @@ impl Running {
             limits: Limits::default().with_drawn_age(drawn),
             reflection,
         };
-        let end = told(stopped.clone());
+        let end = stopping(stopped.clone());
         tasks.spawn(async move { rpc::serve(server, end).await.map_err(Failure::from) });
         for listener in listeners.ops {
             let (watched, metrics, end) =
-                (Served::Service(Arc::clone(&service)), metrics.clone(), told(stopped.clone()));
+                (Served::Service(Arc::clone(&service)), metrics.clone(), stopping(stopped.clone()));
             tasks.spawn(async move { ops::serve(listener, watched, metrics, end).await.map_err(Failure::from) });
         }
         if let Some(tls) = listeners.tls {
-            tasks.spawn(tls.follow(told(stopped.clone())));
+            tasks.spawn(tls.follow(stopping(stopped.clone())));
         }
-        tasks.spawn(followed.follow(Arc::clone(&service), told(stopped.clone())));
-        let (following, end) = (Arc::clone(&service), told(stopped.clone()));
+        tasks.spawn(followed.follow(Arc::clone(&service), stopping(stopped.clone())));
+        let (following, end) = (Arc::clone(&service), stopping(stopped.clone()));
         tasks.spawn(async move {
             tokio::select! {
                 restored = following.follow() => Err(restored.into()),
                 () = end => Ok(()),
             }
         });
-        let (sweeper, end) = (Arc::clone(&service), told(stopped));
+        let (sweeper, end) = (Arc::clone(&service), stopping(stopped));
         tasks.spawn(async move {
             let mut end = pin!(end);
             while tokio::time::timeout(SWEEP_EVERY, &mut end).await.is_err() {
@@ -138,7 +137,7 @@ impl Running {
             }
             Ok(())
         });
-        Ok(Self { served: Served::Service(Arc::clone(&service)), service: Some((service, methods)), tasks, stop })
+        Ok(Self { served: Served::Service(service), methods: Some(methods), tasks, stop })
     }
 
     /// Begins to serve an edge without a service.
@@ -146,10 +145,10 @@ impl Running {
     pub(super) fn start_alone(edge: Arc<Edge>, listeners: Listeners, metrics: &PrometheusHandle) -> Self {
         let (stop, stopped) = watch::channel(false);
         let served = Served::Edge(Arc::clone(&edge));
-        let mut running = Self { service: None, served, tasks: JoinSet::new(), stop };
+        let mut running = Self { served, methods: None, tasks: JoinSet::new(), stop };
         for listener in listeners.ops {
             let (served, metrics) = (running.served.clone(), metrics.clone());
-            let end = told(stopped.clone());
+            let end = stopping(stopped.clone());
             running.tasks.spawn(async move { ops::serve(listener, served, metrics, end).await.map_err(Failure::from) });
         }
         running.serve_edge(edge, listeners.edge, Router::new());
@@ -159,15 +158,18 @@ impl Running {
     /// The service in this process, as its edge calls it.
     #[must_use]
     pub fn issuer(&self) -> Issuer {
-        let in_process = |(service, methods): &(Arc<Service>, Methods)| {
-            channel(rpc::in_process(Arc::clone(service), EDGE, methods.clone()))
+        let channels = match (&self.served, &self.methods) {
+            (Served::Service(service), Some(methods)) => {
+                vec![channel(rpc::in_process(Arc::clone(service), EDGE, methods.clone()))]
+            }
+            (Served::Service(_) | Served::Edge(_), _) => Vec::new(),
         };
-        Issuer::new(self.service.iter().map(in_process).collect(), None)
+        Issuer::new(channels, None)
     }
 
     /// Begins to serve an edge too, and `more` beside its routes.
     pub fn serve_edge(&mut self, edge: Arc<Edge>, listeners: Vec<TcpListener>, more: Router) {
-        let (end, following_ends) = (told(self.stop.subscribe()), told(self.stop.subscribe()));
+        let (end, following_ends) = (stopping(self.stop.subscribe()), stopping(self.stop.subscribe()));
         let followed = Arc::clone(&edge);
         self.tasks.spawn(async move {
             tokio::select! {
@@ -189,7 +191,7 @@ impl Running {
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let supervisor = Supervisor::of_this_process();
         if let Some(supervisor) = supervisor.clone() {
-            let (served, end) = (self.served.clone(), told(self.stop.subscribe()));
+            let (served, end) = (self.served.clone(), stopping(self.stop.subscribe()));
             self.tasks.spawn(async move {
                 tokio::select! {
                     () = supervisor.watch(served) => {}
@@ -223,16 +225,16 @@ impl Running {
             tracing::warn!("some clients did not leave within {DRAIN:?}");
             self.tasks.shutdown().await;
         }
-        drop(self.served);
-        match self.service.map(|(service, _)| Arc::try_unwrap(service)) {
-            Some(Ok(service)) => service.close().await,
-            Some(Err(_)) => tracing::debug!("the service is still in use"),
-            None => {}
+        if let Served::Service(service) = self.served {
+            match Arc::try_unwrap(service) {
+                Ok(service) => service.close().await,
+                Err(_) => tracing::debug!("the service is still in use"),
+            }
         }
     }
 }
 
-async fn told(mut stopped: watch::Receiver<bool>) {
+async fn stopping(mut stopped: watch::Receiver<bool>) {
     // An error means that the sender is gone: that is an end, too.
     let _ = stopped.wait_for(|stop| *stop).await;
 }
@@ -241,13 +243,13 @@ async fn told(mut stopped: watch::Receiver<bool>) {
 const NOT_YET: [&str; 2] = ["edge.mode", "gateway."];
 
 /// What is told and counted, for as long as the process runs.
-pub(super) struct Told {
+pub(super) struct Telling {
     pub(super) metrics: PrometheusHandle,
     _telemetry: Telemetry,
 }
 
 /// Starts telemetry and reports what is probably not meant.
-pub(super) fn start_telemetry(loaded: &Loaded) -> Result<Told, Failure> {
+pub(super) fn start_telemetry(loaded: &Loaded) -> Result<Telling, Failure> {
     let metrics = telemetry::start_metrics()?;
     let telemetry = start_telling(&loaded.config.told)?;
     for warning in &loaded.warnings {
@@ -267,7 +269,7 @@ pub(super) fn start_telemetry(loaded: &Loaded) -> Result<Told, Failure> {
             upkeep.run_upkeep();
         }
     });
-    Ok(Told { metrics, _telemetry: telemetry })
+    Ok(Telling { metrics, _telemetry: telemetry })
 }
 
 /// Starts the log, the audit events and the traces.

@@ -32,7 +32,7 @@ struct Lack {
 
 pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), Failure> {
     let loaded = from_process(Profile::Serve, configured.config.as_deref(), tls::check)?;
-    let told = start_telemetry(&loaded)?;
+    let telling = start_telemetry(&loaded)?;
     let config = loaded.config;
     let followed = Followed::new(&config, Profile::Serve);
 
@@ -65,7 +65,7 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
     let edge_listeners = std::mem::take(&mut listeners.edge);
     let edge = listen::port(&edge_listeners)?;
-    let mut running = Running::start(service, listeners, &told.metrics, followed, config.grpc.reflection)?;
+    let mut running = Running::start(service, listeners, &telling.metrics, followed, config.grpc.reflection)?;
     if !edge_listeners.is_empty() {
         let built = Arc::new(edge::build(&config, Profile::Serve, running.issuer(), World::default())?);
         running.serve_edge(Arc::clone(&built), edge_listeners, Router::new());

@@ -31,7 +31,12 @@ impl Supervisor {
 
     /// Tells of the process for as long as it serves. Never ends by itself.
     pub(super) async fn watch(self, served: Served) {
-        while !readiness(&served).await.0.is_success() {
+        let mut said = false;
+        while let Err(unready) = readiness(&served).await {
+            // Once is enough: who looks why it does not start finds it.
+            if !std::mem::replace(&mut said, true) {
+                unready.tell();
+            }
             tokio::time::sleep(LOOK_AGAIN).await;
         }
         // It holds the service, which is closed when nobody does.

@@ -88,6 +88,9 @@ async fn systemd_is_not_told_that_an_edge_is_ready_before_it_is() {
     let _service = Process::dev(behind.path(), &[("SYMBOLON_GRPC_LISTEN", &free)]).await;
     assert_eq!(systemd.told().await, "READY=1");
     assert!(edge.get("/readyz").await.starts_with("HTTP/1.1 200"));
+    // It was looked for more than a second, and asked once by us.
+    let (_, said) = edge.terminate().await;
+    assert_eq!(said.matches("not ready").count(), 2, "{said}");
 }
 
 #[tokio::test]
@@ -177,6 +180,18 @@ fn the_unit_leaves_little_of_the_machine_open() {
     let (good, said) =
         analyzed(&asked, &unit().replace("PrivateUsers=yes\n", "").replace("ProtectProc=", "#")).unwrap();
     assert!(!good, "{said}");
+}
+
+/// Everything else is read-only for it.
+#[test]
+fn the_unit_can_write_the_audit_file_that_the_documentation_names() {
+    let audit = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/audit.md")).unwrap();
+    let named: Vec<_> = audit.split(['"', ' ', '\n']).filter(|word| word.ends_with("/audit.jsonl")).collect();
+    assert_eq!(named, ["/var/log/symbolon/audit.jsonl"; 2]);
+    let unit = unit();
+    for line in ["ProtectSystem=strict", "LogsDirectory=symbolon", "LogsDirectoryMode=0700"] {
+        assert!(unit.lines().any(|it| it == line), "{line}");
+    }
 }
 
 #[test]
