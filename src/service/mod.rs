@@ -142,6 +142,7 @@ impl Service {
         if self.skew.check().is_err() {
             return;
         }
+        self.verified.forget(self.now().seconds());
         loop {
             match self.store.sweep(self.now(), PORTION).await {
                 Ok(swept) if swept >= PORTION => tokio::task::yield_now().await,

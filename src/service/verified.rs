@@ -10,8 +10,9 @@ use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 use symbolon_verifier::{Claims, Expected, KeySource, Rejection, VerifyingKey, verify};
 
-/// How many bytes the remembered tokens may have together. What is kept of each is about three times as much.
-const CAPACITY: u64 = 16 << 20;
+/// How many bytes the remembered tokens may have together. What is kept of one is about three times as much, and of claims
+/// of many small values up to twelve times: some 50 MB at the worst.
+const CAPACITY: u64 = 4 << 20;
 
 /// How long a token is, about.
 const USUAL: u64 = 512;
@@ -56,7 +57,11 @@ impl Verified {
         if let Some(found) = self.0.get(&digest)
             && keys.verifying_key(&found.key_id) == Some(found.key)
         {
-            return expected.compare(&found.claims).map(|()| found.claims);
+            let compared = expected.compare(&found.claims);
+            if compared == Err(Rejection::Expired) {
+                self.0.remove(&digest);
+            }
+            return compared.map(|()| found.claims);
         }
         let asked = Asked { keys, answered: Cell::default() };
         let claims = Arc::new(verify(token, &asked, expected)?);
@@ -65,6 +70,11 @@ impl Verified {
             self.0.insert(digest, found);
         }
         Ok(claims)
+    }
+
+    /// Forgets what ended before this second.
+    pub(super) fn forget(&self, now: i64) {
+        self.0.retain(|_, found| found.claims.exp > now);
     }
 }
 
@@ -79,5 +89,35 @@ impl<K: KeySource> KeySource for Asked<'_, K> {
         let key = self.keys.verifying_key(kid)?;
         self.answered.set(Some((kid.into(), key)));
         Some(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use symbolon_verifier::testing::TestIssuer;
+    use symbolon_verifier::{Audience, KeySet};
+
+    use super::*;
+
+    #[test]
+    fn what_has_expired_is_not_remembered() {
+        let issuer = TestIssuer::new("https://id.example");
+        let claims = issuer.claims("https://api.example", "alice");
+        let (token, keys) = (issuer.sign(&claims), KeySet::from_json(issuer.jwks().as_bytes()).unwrap());
+        let expected =
+            |now| Expected { issuer: "https://id.example", audience: Audience::Any, now, exp_leeway: 0, iat_leeway: 5 };
+        let verified = Verified::default();
+        let at = |now| verified.verify(&token, &keys, &expected(now)).map(drop);
+        for forgets in [false, true] {
+            assert_eq!((at(claims.exp - 1), verified.0.len()), (Ok(()), 1));
+            if forgets {
+                verified.forget(claims.exp - 1);
+                assert_eq!(verified.0.len(), 1);
+                verified.forget(claims.exp);
+            } else {
+                assert_eq!(at(claims.exp), Err(Rejection::Expired));
+            }
+            assert_eq!(verified.0.len(), 0);
+        }
     }
 }
