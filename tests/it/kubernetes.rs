@@ -48,6 +48,13 @@ fn the_manifests_are_what_the_schemas_of_kubernetes_ask_for() {
 }
 
 #[test]
+fn no_secret_is_an_argument() {
+    for file in files() {
+        assert!(!std::fs::read_to_string(&file).unwrap().contains("--from-literal"), "{}", file.display());
+    }
+}
+
+#[test]
 fn what_they_name_is_there_and_of_this_version() {
     let deployment = resource("Deployment", "symbolon");
     let pod = &deployment["spec"]["template"]["spec"];
