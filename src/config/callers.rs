@@ -39,7 +39,7 @@ pub struct Caller {
     pub session_ttl: Option<Duration>,
     /// Likewise.
     pub idle_ttl: Option<Duration>,
-    /// Whether it is let through whatever it asks for, and only told of.
+    /// Whether it is let through whatever it asks for but `keys` and `erase`, and only told of.
     pub dry_run: bool,
 }
 
@@ -48,7 +48,7 @@ pub const PERMISSIONS: [&str; 9] =
     ["issue", "refresh", "revoke", "introspect", "list", "update", "watch", "keys", "erase"];
 
 /// Those that are of no use without a client.
-const ABOUT_CLIENTS: [&str; 5] = ["issue", "refresh", "revoke", "list", "update"];
+const ABOUT_CLIENTS: [&str; 6] = ["issue", "refresh", "revoke", "list", "update", "erase"];
 
 /// The edge in the process of the service is this caller, and needs no credential there. Without an entry it may do
 /// what an edge needs.
@@ -183,7 +183,8 @@ impl Caller {
     fn warnings(&self, name: &str) -> Vec<String> {
         let mut warnings = Vec::new();
         if self.dry_run {
-            warnings.push(format!("callers.{name}.dry_run: nothing is refused to it, only told"));
+            warnings
+                .push(format!("callers.{name}.dry_run: nothing but `keys` and `erase` is refused to it, only told"));
         }
         if self.clients.is_empty()
             && let Some(of_no_use) = self.permissions.iter().find(|it| ABOUT_CLIENTS.contains(&it.as_str()))

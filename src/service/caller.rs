@@ -52,6 +52,12 @@ impl Permission {
         }
     }
 
+    /// Whether what it permits cannot be undone: then who lacks it is refused in a dry run, too.
+    #[must_use]
+    pub fn destroys(self) -> bool {
+        matches!(self, Self::Keys | Self::Erase)
+    }
+
     /// The one of this name.
     #[must_use]
     pub fn named(name: &str) -> Option<Self> {
@@ -94,7 +100,8 @@ pub struct Caller {
     pub access_token_ttl: Option<Duration>,
     pub session_ttl: Option<Duration>,
     pub idle_ttl: Option<Duration>,
-    /// What it would be refused is told and let through: for moving in, never for staying.
+    /// What it would be refused is told and let through, unless it [destroys](Permission::destroys): for moving in, never
+    /// for staying.
     pub dry_run: bool,
 }
 

@@ -408,7 +408,7 @@ async fn both_secrets_are_good_while_one_is_changed() {
 }
 
 #[tokio::test]
-async fn in_a_dry_run_nothing_is_refused() {
+async fn in_a_dry_run_nothing_is_refused_but_what_destroys() {
     let server = serving(&[entry("newcomer", "permissions = []\ndry_run = true"), both()]).await;
     let mut newcomer = server.as_caller("newcomer");
     let mut wide = sign_in("alice");
@@ -417,7 +417,11 @@ async fn in_a_dry_run_nothing_is_refused() {
     let issued = newcomer.issue_tokens(wide).await.unwrap().into_inner();
     let refreshed = newcomer.refresh_tokens(redeem(&issued.tokens.unwrap().refresh_token)).await.unwrap().into_inner();
     let session_id = refreshed.session.unwrap().session_id;
+    let erased = newcomer.erase_subject(pb::EraseSubjectRequest { subject: "alice".to_owned() }).await;
+    assert_eq!(reason(&erased.unwrap_err()), "CALLER_NOT_PERMITTED");
     assert!(newcomer.get_session(pb::GetSessionRequest { session_id }).await.is_ok());
+    let revoked = call(&server, "/symbolon.auth.v1.KeyService/RevokeSigningKey", Some("Bearer newcomer")).await;
+    assert_eq!(reason(&revoked.unwrap_err()), "CALLER_NOT_PERMITTED");
     // A credential it needs all the same.
     assert!(is_unauthenticated(&server.as_caller("nobody").issue_tokens(sign_in("alice")).await.unwrap_err()));
 }

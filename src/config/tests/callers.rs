@@ -28,6 +28,8 @@ fn a_caller_has_what_it_is_given_and_nothing_else() {
     assert_eq!(loaded.config.declared.callers["backend"], nothing_else);
     assert_eq!(nothing_else.token_sha256[0][..3], [0x2b, 0xb8, 0x0d]);
     assert_eq!(loaded.warnings, ["callers.backend.clients: without any, `issue` permits nothing"]);
+    let erasing = callers(&text.replace("'issue'", "'erase'")).dev();
+    assert_eq!(erasing.warnings, ["callers.backend.clients: without any, `erase` permits nothing"]);
 
     let text = format!(
         "[callers.backend]
@@ -49,7 +51,10 @@ fn a_caller_has_what_it_is_given_and_nothing_else() {
     let backend = &loaded.config.declared.callers["backend"];
     assert_eq!((backend.san.len(), backend.permissions.len(), backend.scope.as_ref().map(Vec::len)), (2, 9, Some(2)));
     assert_eq!((backend.session_ttl, backend.idle_ttl), (Some(seconds(30 * 86_400)), Some(seconds(86_400))));
-    assert_eq!(loaded.warnings, ["callers.backend.dry_run: nothing is refused to it, only told"]);
+    assert_eq!(
+        loaded.warnings,
+        ["callers.backend.dry_run: nothing but `keys` and `erase` is refused to it, only told"]
+    );
     assert!(written().dev().config.declared.callers.is_empty());
 }
 
