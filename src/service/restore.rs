@@ -18,14 +18,15 @@ pub struct Restored;
 /// Who ended the sessions, as far as a session knows. No caller may have such a name.
 const BY: &str = "symbolon restore";
 
-/// So many sessions are ended at a time: far below what a statement may take.
-const PORTION: u64 = 2000;
+/// So many sessions are looked at in a statement: far below what one may take, also where each lies on another page of a disk
+/// that is slow.
+const PORTION: u64 = 500;
 
 /// Every how many looks at other replicas' changes the epoch is looked at: once a second.
 const LOOK_EVERY: u64 = 4;
 
-/// Ends every session of a database and gives it another epoch. Answers how many it ended. Ending early it can be done again; until it
-/// is done, no server starts there.
+/// Ends every session of a database and gives it another epoch. Answers how many it ended. Ending early
+/// it can be done again, and passes quickly over what was done; until it is done, no server starts there.
 pub async fn restore(
     store: &Store,
     audit: &Audit,
@@ -38,10 +39,9 @@ pub async fn restore(
     let mut ended = 0;
     if !keep_sessions {
         let mut last = None;
-        while let Some(behind) = store.end_every(last, &revocation, PORTION).await? {
-            last = Some(behind);
+        while let Some((count, behind)) = store.end_every(last, &revocation, PORTION).await? {
+            (last, ended) = (Some(behind), ended + count);
         }
-        ended = store.count_ended(&revocation).await?;
     }
     store.finish_restore(epoch).await?;
     audit.restored(ended, keep_sessions);

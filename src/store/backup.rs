@@ -7,9 +7,10 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, Database, DbBackend, DbErr, Statement};
 use thiserror::Error;
 
+use super::connection::value;
 use super::{OpenError, Url, sqlite};
 
 /// Why there is no copy: a sentence for whoever wanted one, with what to do.
@@ -78,24 +79,13 @@ async fn copy(from: &Path, to: &Path) -> Result<(), DbErr> {
 async fn check(copy: &Path) -> Result<u64, String> {
     let failed = |error: DbErr| error.to_string();
     let connection = Database::connect(sqlite::looking(copy)).await.map_err(failed)?;
-    let found = text(&connection, "PRAGMA integrity_check").await;
-    let sessions = number(&connection, "SELECT count(*) FROM sessions").await;
+    let found = value::<String>(&connection, "PRAGMA integrity_check").await;
+    let sessions = value::<i64>(&connection, "SELECT count(*) FROM sessions").await;
     connection.close().await.map_err(failed)?;
     match found.map_err(failed)? {
-        sound if sound == "ok" => sessions.map_err(failed),
+        sound if sound == "ok" => sessions.map(i64::unsigned_abs).map_err(failed),
         damage => Err(damage),
     }
-}
-
-async fn text(connection: &DatabaseConnection, sql: &str) -> Result<String, DbErr> {
-    let row = connection.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await?;
-    row.ok_or_else(|| DbErr::RecordNotFound(sql.to_owned()))?.try_get_by_index(0)
-}
-
-async fn number(connection: &DatabaseConnection, sql: &str) -> Result<u64, DbErr> {
-    let row = connection.query_one_raw(Statement::from_string(DbBackend::Sqlite, sql)).await?;
-    let number: i64 = row.ok_or_else(|| DbErr::RecordNotFound(sql.to_owned()))?.try_get_by_index(0)?;
-    u64::try_from(number).map_err(|_| DbErr::Type(sql.to_owned()))
 }
 
 /// A copy that is not done: its name, held by an empty file, and the file it grows in. Both are deleted unless it is

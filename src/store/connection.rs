@@ -7,8 +7,8 @@ use std::sync::{Arc, RwLock};
 use std::time::Duration;
 
 use sea_orm::{
-    ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, FromQueryResult, SqlxPostgresConnector,
-    StatementBuilder, sqlx,
+    ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, FromQueryResult, SqlxPostgresConnector, Statement,
+    StatementBuilder, TryGetable, sqlx,
 };
 use tracing::Instrument;
 
@@ -191,6 +191,13 @@ impl Connection {
     pub(super) async fn close(&self) -> Result<(), DbErr> {
         self.current().close_by_ref().await
     }
+}
+
+/// The one value that a query answers.
+pub(super) async fn value<T: TryGetable>(connection: &DatabaseConnection, sql: &str) -> Result<T, DbErr> {
+    let query = Statement::from_string(connection.get_database_backend(), sql);
+    let row = connection.query_one_raw(query).await?;
+    row.ok_or_else(|| DbErr::RecordNotFound(sql.to_owned()))?.try_get_by_index(0)
 }
 
 /// Does a transaction in a task of its own, so that a caller who gives up does not stop it half-way: on PostgreSQL sqlx

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use sea_orm::sqlx::postgres::{PgConnectOptions, PgConnection};
 use sea_orm::sqlx::{self, Connection as _};
-use sea_orm::{ConnectOptions, ConnectionTrait, DatabaseConnection, DbBackend, DbErr, RuntimeErr, Statement};
+use sea_orm::{ConnectOptions, DatabaseConnection, DbErr, RuntimeErr};
 
-use super::connection::Connection;
+use super::connection::{Connection, value};
 use crate::time::Timestamp;
 
 /// Enough for one batch in flight and what goes the slow way beside it.
@@ -82,16 +82,12 @@ pub(super) async fn check_primary(connection: &DatabaseConnection) -> Result<(),
 }
 
 pub(super) async fn is_writable(connection: &DatabaseConnection) -> Result<bool, DbErr> {
-    let show = Statement::from_string(DbBackend::Postgres, "SHOW transaction_read_only");
-    let row = connection.query_one_raw(show).await?.ok_or(DbErr::RecordNotFound(String::new()))?;
-    Ok(row.try_get_by_index::<String>(0)? == "off")
+    Ok(value::<String>(connection, "SHOW transaction_read_only").await? == "off")
 }
 
 pub(super) async fn time(connection: &DatabaseConnection) -> Result<Timestamp, DbErr> {
     let millis = "SELECT CAST(EXTRACT(EPOCH FROM clock_timestamp()) * 1000 AS bigint)";
-    let select = Statement::from_string(DbBackend::Postgres, millis);
-    let row = connection.query_one_raw(select).await?.ok_or(DbErr::RecordNotFound(String::new()))?;
-    Ok(Timestamp::from_millis(row.try_get_by_index(0)?))
+    value(connection, millis).await.map(Timestamp::from_millis)
 }
 
 fn sentence(error: &DbErr) -> String {

@@ -3,15 +3,15 @@
 
 use std::sync::Arc;
 
-use sea_orm::sea_query::{Expr, Query};
+use sea_orm::sea_query::Expr;
 use sea_orm::{
-    ColumnTrait, ConnectionTrait, Database, DatabaseConnection, DbBackend, DbErr, EntityTrait, Order, PaginatorTrait,
-    QueryFilter, QueryTrait, Statement,
+    ColumnTrait, Database, DatabaseConnection, DbErr, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait,
 };
 use uuid::Uuid;
 
+use super::connection::value;
 use super::entity::{issuer, session};
-use super::{Error, OpenError, Store, Url, ended, postgres, row};
+use super::{Error, OpenError, Store, Url, postgres, row};
 use crate::session::{Revocation, SessionId};
 
 /// The epoch of a database that is being restored: nobody's.
@@ -42,9 +42,7 @@ async fn count_servers(connection: &DatabaseConnection) -> Result<u64, DbErr> {
         "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND application_name = '{}'",
         postgres::APPLICATION
     );
-    let row = connection.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await?;
-    let count: i64 = row.ok_or_else(|| DbErr::RecordNotFound("pg_stat_activity".to_owned()))?.try_get_by_index(0)?;
-    Ok(count.unsigned_abs())
+    value::<i64>(connection, &sql).await.map(i64::unsigned_abs)
 }
 
 impl Store {
@@ -65,43 +63,29 @@ impl Store {
         self.writer.execute(&set.into_query()).await.map(drop)
     }
 
-    /// Ends the sessions that were not ended, behind one in the order of ids; at most this many. Expired ones, too, unless
-    /// they have reached their absolute end: what was lost may have kept them from being idle. Answers the last one; `None`:
-    /// there are no more.
+    /// Ends those of the next sessions in the order of ids that were not ended; looks at so many, whatever they are, so that it
+    /// is as quick when all of them were ended before. Expired ones, too: what was lost may have kept them alive. Answers how
+    /// many it ended, and the last it looked at; `None`: there are no more.
     pub async fn end_every(
         &self,
         behind: Option<SessionId>,
         revocation: &Revocation,
-        most: u64,
-    ) -> Result<Option<SessionId>, Error> {
+        portion: u64,
+    ) -> Result<Option<(u64, SessionId)>, Error> {
         use session::Column as C;
-        let next = Query::select()
-            .column(C::Id)
-            .from(session::Entity)
-            .and_where(C::RevokedAt.is_null())
-            .and_where(C::ExpiresAt.gt(revocation.at.millis()))
-            .and_where_option(behind.map(|behind| C::Id.gt(behind.uuid())))
-            .order_by(C::Id, Order::Asc)
-            .limit(most)
-            .take();
+        let behind = || behind.map(|behind| C::Id.gt(behind.uuid()));
+        let next = session::Entity::find().select_only().column(C::Id).order_by_asc(C::Id).limit(portion);
+        let next = behind().map_or_else(|| next.clone(), |behind| next.clone().filter(behind));
+        let next = self.readers.run(|connection: Arc<DatabaseConnection>| {
+            let next = next.clone();
+            async move { next.into_tuple::<Uuid>().all(connection.as_ref()).await }
+        });
+        let Some(last) = next.await?.pop() else { return Ok(None) };
         let mut update = session::ActiveModel::default();
         row::set_revocation(&mut update, revocation);
-        let update = session::Entity::update_many().set(update).filter(C::Id.in_subquery(next));
-        let (rows, _) = self.writer.returning_doubting::<_, ended::Row>(&ended::returning(update.into_query())).await?;
-        let ended = rows.into_iter().map(ended::Row::read).collect::<Result<Vec<_>, _>>()?;
-        Ok(ended.into_iter().map(|ended| ended.id.uuid()).max().map(SessionId::from))
-    }
-
-    /// How many sessions were ended by this very revocation.
-    pub async fn count_ended(&self, revocation: &Revocation) -> Result<u64, Error> {
-        use session::Column as C;
-        let query = session::Entity::find()
-            .filter(C::RevokedAt.eq(revocation.at.millis()))
-            .filter(C::RevokedBy.eq(&revocation.by));
-        let count = self.readers.run(|connection: Arc<DatabaseConnection>| {
-            let query = query.clone();
-            async move { query.count(connection.as_ref()).await }
-        });
-        count.await
+        let update = session::Entity::update_many().set(update).filter(C::RevokedAt.is_null()).filter(C::Id.lte(last));
+        let update = behind().map_or_else(|| update.clone(), |behind| update.clone().filter(behind));
+        let ended = self.writer.execute(&update.into_query()).await?;
+        Ok(Some((ended, SessionId::from(last))))
     }
 }
