@@ -2,7 +2,7 @@
 //! them may live, since the feed tells of them; then they are swept.
 
 use sea_orm::sea_query::{Expr, ExprTrait, Func, Query};
-use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryTrait};
+use sea_orm::{ColumnTrait, EntityTrait, QueryFilter, QueryOrder, QuerySelect, QueryTrait};
 
 use super::entity::{issue_request, session};
 use super::{Error, Selection, Store};
@@ -52,16 +52,42 @@ impl Store {
         self.writer.execute(&erase.into_query()).await
     }
 
-    /// Forgets the request ids of a subject whose sessions are not there, or not its own any more.
+    /// Forgets the request ids of a subject whose sessions are not there, or not its own any more. Caller by caller, since
+    /// that is how their key begins: it is never a search through all there are.
     pub async fn erase_requests(&self, subject: &str) -> Result<u64, Error> {
-        use issue_request::Column::{SessionId, Subject};
+        let (mut forgotten, mut last) = (0, None);
+        while let Some(caller) = self.caller_behind(last).await? {
+            forgotten += self.erase_requests_by(&caller, subject).await?;
+            last = Some(caller);
+        }
+        Ok(forgotten)
+    }
+
+    /// The next who has made requests, in the order of the key; also one who is not declared any more.
+    async fn caller_behind(&self, last: Option<String>) -> Result<Option<String>, Error> {
+        use issue_request::Column::Caller;
+        let mut next = issue_request::Entity::find().select_only().column(Caller).order_by_asc(Caller).limit(1);
+        if let Some(last) = last {
+            next = next.filter(Caller.gt(last));
+        }
+        let next = self.readers.run(|connection| {
+            let next = next.clone();
+            async move { next.into_tuple::<String>().one(connection.as_ref()).await }
+        });
+        next.await
+    }
+
+    async fn erase_requests_by(&self, caller: &str, subject: &str) -> Result<u64, Error> {
+        use issue_request::Column::{Caller, SessionId, Subject};
         let its_own = Query::select()
             .column(session::Column::Id)
             .from(session::Entity)
             .and_where(session::Column::Subject.eq(subject))
             .take();
-        let forget =
-            issue_request::Entity::delete_many().filter(Subject.eq(subject)).filter(SessionId.not_in_subquery(its_own));
+        let forget = issue_request::Entity::delete_many()
+            .filter(Caller.eq(caller))
+            .filter(Subject.eq(subject))
+            .filter(SessionId.not_in_subquery(its_own));
         self.writer.execute(&forget.into_query()).await
     }
 }

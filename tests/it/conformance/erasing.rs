@@ -64,6 +64,20 @@ async fn nothing_of_a_person_is_left_and_the_end_of_a_session_is_told_until_its_
 }
 
 #[tokio::test]
+async fn requests_are_forgotten_whoever_made_them() {
+    for Database { store, kind, .. } in &Database::each().await {
+        let dice = Dice::seeded(1);
+        for (number, caller) in ["backend", "admin", "gone"].into_iter().enumerate() {
+            let session = Session { caller: caller.to_owned(), ..bare(&dice, "alice", at(0)) };
+            let request = IssueRequest { request_id: Uuid::from_u128(number as u128), digest: [7; 32] };
+            store.create(&session, Some(&request)).await.unwrap();
+        }
+        store.erase(ALICE, at(60), &revocation(at(60)), 9).await.unwrap();
+        assert_eq!(store.erase_requests("alice").await.unwrap(), 3, "{kind}");
+    }
+}
+
+#[tokio::test]
 async fn sessions_of_other_clients_are_left_alone() {
     for Database { store, kind, .. } in &Database::each().await {
         let dice = Dice::seeded(1);
