@@ -109,10 +109,15 @@ async fn erase(server: Server, subject: String) -> Result<(), Failure> {
     let mut client = AuthServiceClient::new(server.connect().await?);
     let EraseSubjectResponse { erased_count, ended_count } =
         server.answered(client.erase_subject(EraseSubjectRequest { subject }).await)?;
-    print(&match erased_count {
-        0 => "there was nothing left to erase".to_owned(),
-        _ => format!("{erased_count} sessions are erased, {ended_count} of them were live"),
-    })
+    print(&told_of_erasing(erased_count, ended_count))
+}
+
+/// Ended ones are more than erased ones where another call erased what this one has ended.
+fn told_of_erasing(erased: i32, ended: i32) -> String {
+    match (erased, ended) {
+        (0, 0) => "there was nothing left to erase".to_owned(),
+        _ => format!("{erased} sessions are erased, {ended} were live until now"),
+    }
 }
 
 async fn list(server: Server, mut request: ListSessionsRequest, output: Output) -> Result<(), Failure> {
@@ -183,5 +188,17 @@ fn state(state: SessionState) -> &'static str {
         SessionState::Expired => "expired",
         SessionState::Revoked => "revoked",
         SessionState::Unspecified => "unknown",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_ended_is_told_even_if_another_call_erased_it() {
+        assert_eq!(told_of_erasing(0, 0), "there was nothing left to erase");
+        assert_eq!(told_of_erasing(0, 2), "0 sessions are erased, 2 were live until now");
+        assert_eq!(told_of_erasing(3, 2), "3 sessions are erased, 2 were live until now");
     }
 }
