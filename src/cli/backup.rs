@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::Args;
 
 use super::{Configured, Failure, data_dir, print};
-use crate::config::{Profile, from_process};
 use crate::store::{Url, back_up};
 
 #[derive(Args)]
@@ -17,8 +16,7 @@ pub(super) struct Backup {
 }
 
 pub(super) async fn backup(Backup { file, configured }: Backup) -> Result<(), Failure> {
-    // It needs to know where the database is, not whose it is or who reaches it.
-    let config = from_process(Profile::Dev, configured.config.as_deref(), |_| Vec::new())?.config;
+    let config = data_dir::config(&configured)?;
     let url = data_dir::database(&config)?;
     match &url {
         Url::Sqlite(path) => {

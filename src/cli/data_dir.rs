@@ -7,8 +7,8 @@ use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
 
-use super::Failure;
-use crate::config::Config;
+use super::{Configured, Failure};
+use crate::config::{Config, Profile, from_process};
 use crate::entropy::Entropy;
 use crate::keys::MasterKeys;
 use crate::store::Url;
@@ -23,6 +23,11 @@ pub(super) fn make(path: &Path) -> Result<(), Failure> {
         .mode(0o700)
         .create(path)
         .map_err(|cause| format!("the data directory {} cannot be made: {cause}", path.display()).into())
+}
+
+/// What a command that opens the database reads: where that is, not whose it is or who reaches it.
+pub(super) fn config(configured: &Configured) -> Result<Config, Failure> {
+    Ok(from_process(Profile::Dev, configured.config.as_deref(), |_| Vec::new())?.config)
 }
 
 /// Where the database is: as configured, or in the data directory.

@@ -4,9 +4,9 @@ use std::fmt::Write;
 
 use clap::Subcommand;
 
+use super::data_dir::config;
 use super::restore::alone;
 use super::{Configured, Failure, data_dir, print};
-use crate::config::{Config, Profile, from_process};
 use crate::store::{Copied, Missing, Schema, Store, Url};
 
 #[derive(Subcommand)]
@@ -53,8 +53,10 @@ async fn up(configured: Configured) -> Result<(), Failure> {
 }
 
 async fn copy(from: &str, configured: Configured) -> Result<(), Failure> {
-    // A password on a command line is kept and shown; of a file there is none.
     let from = Url::parse(from).map_err(|_| "--from: expected sqlite:PATH or postgres://USER@HOST/DATABASE")?;
+    if from.has_password() {
+        Err("--from: holds a password, which every process here could read: put it into ~/.pgpass, or set PGPASSWORD")?;
+    }
     let to = data_dir::database(&config(&configured)?)?;
     for url in [&from, &to] {
         alone(url).await?;
@@ -80,11 +82,6 @@ async fn status(configured: Configured) -> Result<(), Failure> {
         Schema::Behind(steps) => format!("behind: `symbolon migrate up` takes {}", steps.join(", ")),
         Schema::Ahead(steps) => format!("ahead: a newer symbolon took {}", steps.join(", ")),
     })
-}
-
-/// `migrate` needs to know where the database is, not whose it is or who reaches it.
-fn config(configured: &Configured) -> Result<Config, Failure> {
-    Ok(from_process(Profile::Dev, configured.config.as_deref(), |_| Vec::new())?.config)
 }
 
 fn sql(url: &Url) -> String {

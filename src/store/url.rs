@@ -30,6 +30,17 @@ impl Url {
         }
         Ok(Self::Sqlite(PathBuf::from(path)))
     }
+
+    /// Whether a password stands in it, in any of the places the driver looks at.
+    #[must_use]
+    pub fn has_password(&self) -> bool {
+        let Self::Postgres(address) = self else { return false };
+        let address = address.split_once("://").map_or("", |(_, address)| address);
+        let authority = address.split(['/', '?', '#']).next().unwrap_or_default();
+        let of_a_user = authority.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+        let query = address.split_once('?').map_or("", |(_, query)| query);
+        of_a_user || form_urlencoded::parse(query.as_bytes()).any(|(key, _)| key == "password")
+    }
 }
 
 impl fmt::Display for Url {
@@ -59,7 +70,11 @@ mod tests {
             ("postgres://db/x?user=ada&password=hun@canary", "postgres://db:5432/x"),
             ("postgres://ada:can%2Fary@db/x?sslmode=require", "postgres://db:5432/x"),
         ] {
-            assert_eq!(Url::parse(text).unwrap().to_string(), shown);
+            let url = Url::parse(text).unwrap();
+            assert_eq!((url.to_string(), url.has_password()), (shown.to_owned(), true));
+        }
+        for without in ["postgres://ada@db:6432/x?user=bob", "postgres://db/password=x", "sqlite:a:b@c"] {
+            assert!(!Url::parse(without).unwrap().has_password(), "{without}");
         }
         for broken in ["postgres://ada:can/ary@db:1/x", "postgres://ada:canary@db:port/x", "sqlite:", "sqlite::memory:"]
         {
