@@ -1,22 +1,28 @@
 //! `symbolon keys`: a gRPC client of a running service, so that it works beside it; only `rewrap` and `give-up` open the
 //! database.
 
+use std::collections::BTreeSet;
+
 use clap::Subcommand;
 
 use super::assemble::master_keys;
 use super::client::Server;
+use super::data_dir::config;
 use super::output::{Output, json, print, shown, table};
-use super::restore::alone;
+use super::restore::{alone, now};
+use super::run::start_telling;
 use super::{Configured, Failure, data_dir};
-use crate::clock::{Clock, SystemClock};
-use crate::config::{Config, Profile, from_process};
+use crate::audit::Audit;
+use crate::config::Config;
 use crate::entropy::SystemEntropy;
+use crate::keys::ring::KeyState;
 use crate::keys::{MasterKeys, SigningKey};
 use crate::pb::auth::key_service_client::KeyServiceClient;
 use crate::pb::auth::{
     ListSigningKeysRequest, ListSigningKeysResponse, RevokeSigningKeyRequest, RotateSigningKeyRequest,
     SigningKey as Shown, SigningKeyState as State,
 };
+use crate::service::keyring::LoadError;
 use crate::store::{Missing, Store, StoredKey};
 
 #[derive(Subcommand)]
@@ -54,9 +60,15 @@ pub(super) enum Keys {
     },
     /// Seals the signing keys anew under the first master key, so that another can be given up; can be repeated
     Rewrap(Configured),
-    /// Gives up the signing keys that no master key opens any more, so that a server can start and make new ones. For a master
-    /// key that is lost: no server may be at work
-    GiveUp(Configured),
+    /// Gives up the signing keys sealed under a master key that is lost, so that a server can start and make new ones. No
+    /// server may be at work
+    GiveUp {
+        /// The id of the master key that nobody has any more
+        #[arg(value_name = "MASTER_KEY_ID", value_parser = clap::value_parser!(u8).range(1..))]
+        lost: u8,
+        #[command(flatten)]
+        configured: Configured,
+    },
 }
 
 pub(super) async fn keys(command: Keys) -> Result<(), Failure> {
@@ -86,7 +98,7 @@ pub(super) async fn keys(command: Keys) -> Result<(), Failure> {
             print(&format!("{key_id} is revoked\n{active}"))
         }
         Keys::Rewrap(configured) => Box::pin(rewrap(configured)).await,
-        Keys::GiveUp(configured) => Box::pin(give_up(configured)).await,
+        Keys::GiveUp { lost, configured } => Box::pin(give_up(lost, configured)).await,
     }
 }
 
@@ -157,24 +169,40 @@ async fn rewrap(configured: Configured) -> Result<(), Failure> {
     print(&if told.is_empty() { "nothing to do".to_owned() } else { told.join("\n") })
 }
 
-/// Each key that the held master keys do not open, by itself.
-async fn give_up(configured: Configured) -> Result<(), Failure> {
+/// Each key that is sealed under a master key nobody has any more. Which one that is, whoever knows it is lost says: what
+/// happens to be held here says nothing.
+async fn give_up(lost: u8, configured: Configured) -> Result<(), Failure> {
     let config = config(&configured)?;
+    let _telemetry = start_telling(&config.told)?;
     alone(&data_dir::database(&config)?).await?;
     let (store, keys) = open(&config).await?;
-    let issuer = store.identity().await?.issuer;
-    let mut told = Vec::new();
+    for key in keys.iter() {
+        if !store.recognise_master_key(key.id(), key.check_value()).await? {
+            Err(LoadError::OtherMasterKey(key.id()))?;
+        }
+    }
+    if keys.get(lost).is_some() {
+        Err(format!("master key {lost} is not lost: it is among those that are set here"))?;
+    }
+    let (now, audit) = (now(&store).await?, Audit::default());
+    let (mut told, mut others) = (Vec::new(), BTreeSet::new());
     for StoredKey { member, sealed } in store.signing_keys(false).await? {
         let Some(sealed) = sealed else { continue };
-        if SigningKey::open(&keys, &issuer, &member.public, &sealed).is_ok() {
-            continue;
-        }
-        if store.give_up_key(&member, SystemClock.now()).await? {
-            told.push(format!("{} signs no more: master key {} is lost", member.public.key_id(), sealed.master_key_id));
+        if sealed.master_key_id != lost {
+            others.insert(sealed.master_key_id.to_string());
+        } else if store.give_up_key(&member, now).await? {
+            let key_id = member.public.key_id();
+            let change = if member.state == KeyState::Active { "retired" } else { "gone" };
+            audit.signing_key(change, key_id, "lost", None);
+            told.push(format!("{key_id} signs no more: master key {lost} is lost"));
         }
     }
     store.close().await;
-    print(&if told.is_empty() { "nothing to do: every key can be opened".to_owned() } else { told.join("\n") })
+    if told.is_empty() {
+        let others = others.into_iter().collect::<Vec<_>>().join(", ");
+        told.push(format!("nothing to do: what signs, or will, is sealed under other master keys: {others}"));
+    }
+    print(&told.join("\n"))
 }
 
 /// The database and the master keys: who reaches the service does not matter here.
@@ -186,8 +214,4 @@ async fn open(config: &Config) -> Result<(Store, MasterKeys), Failure> {
     let store = Store::open(&data_dir::database(config)?, Missing::Refuse).await?;
     store.check_schema().await?;
     Ok((store, keys))
-}
-
-fn config(configured: &Configured) -> Result<Config, Failure> {
-    Ok(from_process(Profile::Dev, configured.config.as_deref(), |_| Vec::new())?.config)
 }

@@ -1,7 +1,9 @@
 //! `symbolon restore`: puts a backup of the embedded database in its place, or takes the database as somebody else put it
 //! there, and makes it safe to serve.
 
+use std::error::Error as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use clap::Args;
 use uuid::Builder;
@@ -10,10 +12,11 @@ use super::run::start_telling;
 use super::{Configured, Failure, data_dir, print};
 use crate::audit::Audit;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Profile, from_process};
 use crate::entropy::{Entropy, SystemEntropy};
+use crate::service::Skew;
 use crate::service::restore::restore as end_sessions;
 use crate::store::{Incoming, Missing, Store, Url};
+use crate::time::Timestamp;
 
 #[derive(Args)]
 pub(super) struct Restore {
@@ -28,8 +31,7 @@ pub(super) struct Restore {
 }
 
 pub(super) async fn restore(Restore { file, keep_sessions, configured }: Restore) -> Result<(), Failure> {
-    // It needs to know where the database is, not whose it is or who reaches it.
-    let config = from_process(Profile::Dev, configured.config.as_deref(), |_| Vec::new())?.config;
+    let config = data_dir::config(&configured)?;
     let _telemetry = start_telling(&config.told)?;
     let url = data_dir::database(&config)?;
     let ended = match (&url, file) {
@@ -71,9 +73,18 @@ async fn from_file(file: &Path, place: &Path, keep_sessions: bool) -> Result<u64
 async fn make_safe(store: Store, keep_sessions: bool) -> Result<u64, Failure> {
     let entropy: &dyn Entropy = &SystemEntropy;
     let epoch = Builder::from_random_bytes(entropy.bytes()).into_uuid();
-    let ended = end_sessions(&store, &Audit::default(), epoch, SystemClock.now(), keep_sessions).await;
+    let now = now(&store).await?;
+    let ended = end_sessions(&store, &Audit::default(), epoch, now, keep_sessions).await;
     store.close().await;
     Ok(ended?)
+}
+
+/// The time, unless the database's clock says another.
+pub(super) async fn now(store: &Store) -> Result<Timestamp, Failure> {
+    let skew = Skew::new(Arc::new(SystemClock));
+    skew.compare(store).await?;
+    skew.check().map_err(|error| error.source().map_or_else(|| error.to_string(), ToString::to_string))?;
+    Ok(SystemClock.now())
 }
 
 /// Refuses a database that servers work on.

@@ -114,3 +114,35 @@ async fn rewrapping_on_a_file_waits_until_nobody_else_has_it_and_needs_the_keys(
     assert_eq!(told.lines().filter(|line| line.ends_with("is sealed under master key 2 now")).count(), 2, "{told}");
     Process::dev(dir.path(), &[("SYMBOLON_MASTER_KEYS", new)]).await.terminate().await;
 }
+
+#[tokio::test]
+async fn only_keys_of_the_master_key_that_is_said_to_be_lost_are_given_up_and_never_of_one_that_is_here() {
+    let dir = tempfile::tempdir().unwrap();
+    Process::dev(dir.path(), &[]).await.terminate().await;
+    let own = std::fs::read_to_string(dir.path().join("symbolon-data/master-keys")).unwrap();
+    let new = "2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
+    let give_up = async |id: &str, master_keys: &str| {
+        let mut command = Process::command(dir.path());
+        let output = command.args(["keys", "give-up", id]).env("SYMBOLON_MASTER_KEYS", master_keys).output().await;
+        let output = output.unwrap();
+        String::from_utf8([output.stdout, output.stderr].concat()).unwrap()
+    };
+    let told = give_up("1", own.trim()).await;
+    assert!(told.starts_with("error: master key 1 is not lost"), "{told}");
+    let another = new.replace("2:", "1:");
+    for id in ["1", "2"] {
+        let told = give_up(id, &another).await;
+        assert!(told.starts_with("error: master key 1 is not the key that was used under this id"), "{told}");
+    }
+    // The one that is not lost is merely not in this shell.
+    let told = give_up("3", new).await;
+    assert!(told.contains("nothing to do") && told.contains("sealed under other master keys: 1"), "{told}");
+    let told = give_up("1", new).await;
+    assert_eq!(told.lines().filter(|line| line.ends_with("signs no more: master key 1 is lost")).count(), 2, "{told}");
+    for change in ["retired", "gone"] {
+        let event = format!(r#""event":"signing_key","change":"{change}""#);
+        let event = told.lines().find(|line| line.contains(&event)).unwrap_or_else(|| panic!("{told}"));
+        assert!(event.contains(r#""reason":"lost""#), "{event}");
+    }
+    Process::dev(dir.path(), &[("SYMBOLON_MASTER_KEYS", new)]).await.terminate().await;
+}

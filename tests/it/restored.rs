@@ -55,6 +55,41 @@ async fn access_tokens_of_a_restored_database_are_refused_and_whoever_watched_be
     assert_says(&explained.summary, &["ended at 20", "the database was restored from a backup"]);
 }
 
+/// What it would write would be of a time that is not. Here it is the database's clock that is wrong: nobody sets ours.
+#[tokio::test]
+async fn who_has_another_time_than_the_database_restores_nothing_and_gives_up_no_key() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = Postgres::shared().database().await;
+    let server = Process::replica(dir.path(), &url).await;
+    server.client().await.issue_tokens(sign_in("alice")).await.unwrap();
+    server.terminate().await;
+    let database = url.rsplit_once('/').unwrap().1;
+    execute(
+        &url,
+        &format!(
+            "CREATE FUNCTION clock_timestamp() RETURNS timestamptz LANGUAGE sql \
+         AS 'SELECT pg_catalog.clock_timestamp() + interval ''1 hour''';
+         ALTER DATABASE \"{database}\" SET search_path = public, pg_catalog"
+        ),
+    )
+    .await;
+    let mut give_up = Process::command(dir.path());
+    let other = "2:ICEiIyQlJicoKSorLC0uLzAxMjM0NTY3ODk6Ozw9Pj8=";
+    give_up.args(["keys", "give-up", "1"]).env("SYMBOLON_DATABASE_URL", &url).env("SYMBOLON_MASTER_KEYS", other);
+    for mut command in [restore(dir.path(), &url), give_up] {
+        let output = command.output().await.unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(!output.status.success(), "{said}");
+        assert_says(&said, &["\nerror: this machine's clock and the database's are 3", " s apart"]);
+    }
+    let connection = sea_orm::Database::connect(&url).await.unwrap();
+    let live = "UPDATE sessions SET revoked_at = NULL WHERE revoked_at IS NULL";
+    assert_eq!(sea_orm::ConnectionTrait::execute_unprepared(&connection, live).await.unwrap().rows_affected(), 1);
+    let sealed = "UPDATE signing_keys SET asked_at = NULL WHERE sealed_seed IS NOT NULL";
+    assert_eq!(sea_orm::ConnectionTrait::execute_unprepared(&connection, sealed).await.unwrap().rows_affected(), 2);
+    connection.close().await.unwrap();
+}
+
 /// Somebody restores a database under a server, past everything that would refuse it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_whose_database_is_restored_under_it_stops_and_says_why() {
