@@ -37,11 +37,11 @@ pub enum LoadError {
     )]
     OtherMasterKey(u8),
     #[error(
-        "the active signing key {key_id} cannot be opened: it is {closed}. Add that master key to SYMBOLON_MASTER_KEYS, or, if it is lost, run `symbolon keys give-up`"
+        "the active signing key {key_id} cannot be opened: it is {closed}. Add that master key to SYMBOLON_MASTER_KEYS, or, if it is lost, run `symbolon keys give-up` with its id"
     )]
     ActiveKeyClosed { key_id: String, closed: Closed },
     #[error(
-        "no key signs, and the one that is published to sign next cannot be opened: add its master key to SYMBOLON_MASTER_KEYS"
+        "no key signs, and the one that is published to sign next cannot be opened: add its master key to SYMBOLON_MASTER_KEYS, or, if it is lost, run `symbolon keys give-up` with its id"
     )]
     NobodySigns,
     #[error(
