@@ -85,8 +85,8 @@ fn a_key_signs_for_thirty_days_and_verifies_until_its_last_token_is_dead() {
     settle(&mut ring, due, &DEFAULT);
     assert_eq!(one(&ring, KeyState::Active).public, second.public);
     assert_eq!(one(&ring, KeyState::Retiring).public, first.public);
-    // Fifteen minutes of the last token, five of the caches, five seconds of the clocks.
-    let over = due.after(MINUTE * 20 + Duration::from_secs(5));
+    // Fifteen minutes of the last token, five of the caches, ten seconds of the clocks.
+    let over = due.after(MINUTE * 20 + Duration::from_secs(10));
     assert_eq!(plan(&ring, Timestamp::from_millis(over.millis() - 1), &DEFAULT), []);
     assert_eq!(plan(&ring, over, &DEFAULT), [Change::Bury { key_id: first.public.key_id().to_owned() }]);
     assert_eq!(schedule(one(&ring, KeyState::Retiring), &ring, &DEFAULT).leaves_at, Some(over));
