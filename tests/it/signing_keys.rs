@@ -89,13 +89,13 @@ async fn a_key_waits_signs_verifies_and_is_gone_all_by_itself() {
     assert_eq!(seconds(ring[0].create_time), month);
     let next = server.issue("alice").await.tokens.unwrap().access_token;
     assert_eq!(kid(&next), second.key_id);
-    // The last token of the first key lives for 15 minutes, caches for five more, and clocks differ by five seconds.
-    let leaves = month + 20 * 60 + 5;
+    // The last token of the first key lives for 15 minutes, caches for five more, and clocks differ by ten seconds.
+    let leaves = month + 20 * 60 + 10;
     assert_eq!(seconds(ring[2].expire_time), leaves);
     assert!(server.introspect(&last).await.active && server.introspect(&next).await.active);
     assert_eq!(server.published().await.len(), 3);
 
-    server.pass(20 * 60 + 4);
+    server.pass(20 * 60 + 9);
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!(server.published().await.len(), 3);
     server.pass(1);
@@ -120,7 +120,7 @@ async fn a_key_that_is_gone_signs_nothing_that_anybody_believes() {
     let now = BEGINNING + 30 * i64::try_from(DAY).unwrap();
     let token = forger.with_claims(&[("iat", json!(now)), ("exp", json!(now + 7200))]);
     assert!(server.introspect(&token).await.active, "it is signed by a key that still verifies");
-    server.pass(20 * 60 + 5);
+    server.pass(20 * 60 + 10);
     server.ring_of(&[State::Pending, State::Active]).await;
     assert_inactive(&server, &token, "a key that is gone").await;
 }
@@ -285,7 +285,7 @@ async fn a_key_verifies_as_long_as_the_longest_token_it_may_have_signed() {
     let renewed = server.refresh(&long.refresh_token).await.unwrap().tokens.unwrap();
     server.rotate_key(true).await;
     let ring = server.ring_of(&[State::Pending, State::Active, State::Retiring]).await;
-    assert_eq!(seconds(ring[2].expire_time), 3600 + 300 + 5);
+    assert_eq!(seconds(ring[2].expire_time), 3600 + 300 + 10);
     server.pass(3599);
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert!(server.introspect(&renewed.access_token).await.active);
