@@ -1,7 +1,6 @@
 //! `symbolon restore`: puts a backup of the embedded database in its place, or takes the database as somebody else put it
 //! there, and makes it safe to serve.
 
-use std::error::Error as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -83,8 +82,7 @@ async fn make_safe(store: Store, keep_sessions: bool) -> Result<u64, Failure> {
 pub(super) async fn now(store: &Store) -> Result<Timestamp, Failure> {
     let skew = Skew::new(Arc::new(SystemClock));
     skew.compare(store).await?;
-    skew.check().map_err(|error| error.source().map_or_else(|| error.to_string(), ToString::to_string))?;
-    Ok(SystemClock.now())
+    skew.sentence().map_or_else(|| Ok(SystemClock.now()), |sentence| Err(sentence.into()))
 }
 
 /// Refuses a database that servers work on.

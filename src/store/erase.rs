@@ -13,8 +13,9 @@ use crate::time::Timestamp;
 const NOBODY: &str = "";
 
 impl Store {
-    /// Erases what tells of a person in these sessions, as far as they were issued by `issued_until`; at most this many. Those that are not over are ended by it: an ended session is written to by nobody else, so nothing comes
-    /// back. Answers how many.
+    /// Erases what tells of a person in these sessions, as far as they were issued by `issued_until`; at most this many.
+    /// Those that are not over are ended by it: an ended session is written to by nobody else, so nothing comes back. Answers
+    /// how many.
     pub async fn erase(
         &self,
         selection: Selection<'_>,
