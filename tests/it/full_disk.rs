@@ -1,12 +1,13 @@
 //! A disk without room: who asks is told to ask again, what was acknowledged is there, and it goes on by itself when there is
 //! room.
 
+use sea_orm::{ConnectionTrait, Database};
 use symbolon::pb::auth::auth_service_client::AuthServiceClient;
 use tokio::process::Command;
 use tonic::Status;
 use tonic::transport::Channel;
 
-use crate::support::{Process, assert_ask_again, assert_says, redeem, sentence, sign_in};
+use crate::support::{Postgres, Process, assert_ask_again, assert_says, redeem, sentence, sign_in};
 
 /// A process whose files may not grow beyond so many KiB, and that is told so instead of being killed.
 fn with_room(kib: u32) -> [String; 3] {
@@ -75,4 +76,33 @@ async fn a_backup_without_room_says_so_and_leaves_nothing() {
     backup.args(["backup", "copy"]);
     assert_says(&sentence(backup).await, &["symbolon.db cannot be copied", "the disk is full"]);
     assert!(!dir.path().join("copy").exists() && !dir.path().join("copy.part").exists());
+}
+
+/// PostgreSQL's own refusal, raised by a trigger: what the service is told is the same.
+#[tokio::test]
+async fn a_postgres_without_room_loses_nothing_and_goes_on_when_there_is_room() {
+    let dir = tempfile::tempdir().unwrap();
+    let url = Postgres::shared().database().await;
+    let server = Process::replica(dir.path(), &url).await;
+    let mut client = server.client().await;
+    let token = issue(&mut client).await.unwrap();
+    let database = Database::connect(&url).await.unwrap();
+    let full = "CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION \
+                'could not extend file' USING ERRCODE = 'disk_full'; END $$; \
+                CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON sessions FOR EACH ROW EXECUTE FUNCTION full_disk(); \
+                CREATE TRIGGER full_disk BEFORE INSERT OR UPDATE ON issuer FOR EACH ROW EXECUTE FUNCTION full_disk()";
+    database.execute_unprepared(full).await.unwrap();
+
+    assert_ask_again(&issue(&mut client).await.unwrap_err());
+    assert_ask_again(&client.refresh_tokens(redeem(&token)).await.unwrap_err());
+    let said = String::from_utf8(server.output()).unwrap();
+    assert_says(&said, &["the disk is full: make room; what was acknowledged is safe"]);
+    let answer = server.get("/readyz").await;
+    assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("does not take writes"), "{answer}");
+
+    database.execute_unprepared("DROP FUNCTION full_disk CASCADE").await.unwrap();
+    client.refresh_tokens(redeem(&token)).await.unwrap();
+    assert!(server.get("/readyz").await.starts_with("HTTP/1.1 200"), "it is not ready again");
+    assert_says(&String::from_utf8(server.output()).unwrap(), &["there is room on the disk again"]);
+    database.close().await.unwrap();
 }

@@ -168,28 +168,30 @@ async fn every_query_of_dashboard_and_alerts_is_answered_by_a_prometheus_that_sc
     let foreign = foreign().await;
     let mut loaded = Loaded::start().await;
     let prometheus = Prometheus::start(&loaded.server.ops).await;
-    for round in 0..4 {
+    let mut silent: Vec<_> = queries().into_iter().map(|query| query.replace("$__rate_interval", "1m")).collect();
+    for Alert { query, .. } in alerts() {
+        // Without the bound, which is there to be kept.
+        let bound = [" == ", " > ", " < "].iter().filter_map(|sign| query.rfind(sign)).max().unwrap();
+        silent.push(query[..bound].to_owned());
+    }
+    // A rate takes two scrapes, and a machine that is busy scrapes late: trouble goes on until each has had its answer.
+    for round in 0.. {
+        assert!(round < 30, "nothing is there for\n{}", silent.join("\n"));
         if round == 1 {
             std::fs::write(loaded.dir.path().join("callers.toml"), "no TOML").unwrap();
         }
         loaded.trouble(&foreign).await;
-    }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    let mut silent = Vec::new();
-    for query in queries() {
-        let query = query.replace("$__rate_interval", "30s");
-        if prometheus.values(&query).await.is_empty() {
-            silent.push(query);
+        let mut still = Vec::new();
+        for query in silent {
+            if prometheus.values(&query).await.is_empty() {
+                still.push(query);
+            }
+        }
+        silent = still;
+        if silent.is_empty() {
+            break;
         }
     }
-    for Alert { name, query, .. } in alerts() {
-        // Without the bound, which is there to be kept.
-        let bound = [" == ", " > ", " < "].iter().filter_map(|sign| query.rfind(sign)).max().unwrap();
-        if prometheus.values(&query[..bound]).await.is_empty() {
-            silent.push(format!("{name}: {}", &query[..bound]));
-        }
-    }
-    assert!(silent.is_empty(), "nothing is there for\n{}", silent.join("\n"));
     loaded.clients.abort_all();
 }
 
