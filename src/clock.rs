@@ -34,7 +34,7 @@ impl Clock for SystemClock {
 
 #[expect(clippy::disallowed_methods, reason = "this is the one place that reads the machine's clock")]
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
-/// How long something takes: for figures, never for a decision.
+/// How long something takes: for figures and for a pace, never for a verdict.
 #[derive(Clone, Copy, Debug)]
 pub struct Stopwatch(Instant);
 

@@ -1,18 +1,32 @@
 //! `symbolon dev`: everything on this machine with one command. Makes what it needs and says what it made.
 
+mod page;
+mod stage;
+mod thief;
+mod timeline;
+pub(super) mod users;
+mod world;
+
 use std::fmt::Write;
-use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
 
 use clap::Args;
 
+use self::stage::Stage;
+use self::thief::Thief;
+use self::world::{Outage, SkippingClock, watched};
 use super::assemble::{World, assemble, master_keys};
 use super::declared::Followed;
 use super::https::ThrowAway;
 use super::listen::Reach;
 use super::run::{Listeners, Running, start_telemetry};
-use super::{Configured, Failure, data_dir, demo_page, edge, print, tls};
+use super::{Configured, Failure, data_dir, edge, print, tls};
+use crate::clock::Clock;
 use crate::config::{Config, Profile, from_process};
-use crate::store::{Missing, Store};
+use crate::edge::issuer::Issuer;
+use crate::entropy::SystemEntropy;
+use crate::store::{Missing, Store, Url};
 
 #[derive(Args)]
 pub(super) struct Dev {
@@ -28,7 +42,8 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
     let telling = start_telemetry(&loaded)?;
     let mut config = loaded.config;
     let followed = Followed::new(&config, Profile::Dev);
-    let world = World::default();
+    let clock = Arc::new(SkippingClock::default());
+    let world = World::of(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy));
 
     let mut listeners = Listeners::bind(&config, this_machine()).await?;
     config.edge_bound_to(listeners.edge_port()?);
@@ -60,8 +75,23 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
         edge_listeners = vec![throw_away.before(edge_listeners).await?];
     }
     let mut running = Running::start(service, listeners, &telling.metrics, followed, config.grpc.reflection)?;
-    let edge = Arc::new(edge::build(&config, Profile::Dev, running.issuer(), world)?);
-    running.serve_edge(Arc::clone(&edge), edge_listeners, demo_page::routes());
+    let channel = running.channel().ok_or("there is no service")?;
+    let outage = Arc::new(Outage::default());
+    let issuer = Issuer::new(vec![watched(channel.clone(), Arc::clone(&outage))], None);
+    let edge = Arc::new(edge::build(&config, Profile::Dev, issuer, world)?);
+    let stage = Stage {
+        cookie: edge.cookie_name().to_owned(),
+        origins: edge::settings(&config, Profile::Dev)?.origins,
+        refresh: format!("{}/refresh", config.edge.base_path.trim_end_matches('/')).parse()?,
+        clock,
+        may_skip: matches!(url, Url::Sqlite(_)),
+        outage,
+        service: channel,
+        loses_next: AtomicBool::default(),
+        timeline: Mutex::default(),
+        thief: Thief::default(),
+    };
+    running.serve_edge(Arc::clone(&edge), edge_listeners, |routes| Arc::new(stage).around(routes));
     edge.ready().await;
     // Whoever holds the edge holds the service, which is closed when nobody does.
     drop(edge);

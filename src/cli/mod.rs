@@ -7,8 +7,6 @@ mod client;
 mod configuration;
 mod data_dir;
 pub mod declared;
-mod demo_page;
-mod demo_users;
 mod dev;
 mod edge;
 mod https;

@@ -1,5 +1,6 @@
 //! Running what was built: the listeners are bound already, and everything ends together, within a time.
 
+use std::convert::identity;
 use std::io;
 use std::pin::pin;
 use std::sync::Arc;
@@ -19,7 +20,7 @@ use super::supervisor::Supervisor;
 use super::tls::ServedTls;
 use crate::config::{self, Config, EDGE, Loaded, Source};
 use crate::edge::issuer::{Issuer, channel};
-use crate::edge::{self, Edge};
+use crate::edge::{self, Channel, Edge};
 use crate::ops::{self, Served};
 use crate::rpc::methods::Methods;
 use crate::rpc::{self, Limits};
@@ -133,7 +134,10 @@ impl Running {
         tasks.spawn(async move {
             let mut end = pin!(end);
             while tokio::time::timeout(SWEEP_EVERY, &mut end).await.is_err() {
-                sweeper.sweep().await;
+                tokio::select! {
+                    () = sweeper.sweep() => {}
+                    () = &mut end => break,
+                }
             }
             Ok(())
         });
@@ -151,24 +155,29 @@ impl Running {
             let end = stopping(stopped.clone());
             running.tasks.spawn(async move { ops::serve(listener, served, metrics, end).await.map_err(Failure::from) });
         }
-        running.serve_edge(edge, listeners.edge, Router::new());
+        running.serve_edge(edge, listeners.edge, identity);
         running
     }
 
-    /// The service in this process, as its edge calls it.
+    /// The service in this process, as its edge calls it; none if there is only an edge.
     #[must_use]
-    pub fn issuer(&self) -> Issuer {
-        let channels = match (&self.served, &self.methods) {
+    pub fn channel(&self) -> Option<Channel> {
+        match (&self.served, &self.methods) {
             (Served::Service(service), Some(methods)) => {
-                vec![channel(rpc::in_process(Arc::clone(service), EDGE, methods.clone()))]
+                Some(channel(rpc::in_process(Arc::clone(service), EDGE, methods.clone())))
             }
-            (Served::Service(_) | Served::Edge(_), _) => Vec::new(),
-        };
-        Issuer::new(channels, None)
+            (Served::Service(_) | Served::Edge(_), _) => None,
+        }
     }
 
-    /// Begins to serve an edge too, and `more` beside its routes.
-    pub fn serve_edge(&mut self, edge: Arc<Edge>, listeners: Vec<TcpListener>, more: Router) {
+    /// The same as the token service of an edge.
+    #[must_use]
+    pub fn issuer(&self) -> Issuer {
+        Issuer::new(self.channel().into_iter().collect(), None)
+    }
+
+    /// Begins to serve an edge too, its routes as `around` has them.
+    pub fn serve_edge(&mut self, edge: Arc<Edge>, listeners: Vec<TcpListener>, around: impl FnOnce(Router) -> Router) {
         let (end, following_ends) = (stopping(self.stop.subscribe()), stopping(self.stop.subscribe()));
         let followed = Arc::clone(&edge);
         self.tasks.spawn(async move {
@@ -179,7 +188,7 @@ impl Running {
             Ok(())
         });
         let hsts = edge.hsts();
-        let routes = edge::routes(edge, more);
+        let routes = around(edge::routes(edge));
         self.tasks.spawn(async move {
             edge::serve(listeners, routes, edge::Limits::default(), hsts, end).await;
             Ok(())

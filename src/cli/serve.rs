@@ -1,9 +1,9 @@
 //! `symbolon serve`: the service as it is run for others. Makes nothing by itself but the first signing key, and says
 //! what is missing.
 
+use std::convert::identity;
 use std::sync::Arc;
 
-use axum::Router;
 use clap::Args;
 
 use super::assemble::{World, assemble, master_keys};
@@ -68,7 +68,7 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
     let mut running = Running::start(service, listeners, &telling.metrics, followed, config.grpc.reflection)?;
     if !edge_listeners.is_empty() {
         let built = Arc::new(edge::build(&config, Profile::Serve, running.issuer(), World::default())?);
-        running.serve_edge(Arc::clone(&built), edge_listeners, Router::new());
+        running.serve_edge(Arc::clone(&built), edge_listeners, identity);
         // What is built here goes out of scope: whoever holds the edge holds the service, which is closed when nobody does.
         built.ready().await;
     }

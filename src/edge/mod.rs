@@ -160,8 +160,8 @@ impl Edge {
     }
 }
 
-/// The routes, and `more` beside them, which has no fallback of its own: a page that only `dev` has.
-pub fn routes(edge: Arc<Edge>, more: Router) -> Router {
+/// The routes.
+pub fn routes(edge: Arc<Edge>) -> Router {
     let at = |path: &str| format!("{}{path}", edge.base_path.trim_end_matches('/'));
     let changing = Router::new()
         .route(&at("/login"), post(login::login))
@@ -184,7 +184,6 @@ pub fn routes(edge: Arc<Edge>, more: Router) -> Router {
         .layer(map_response(own_words))
         .layer(from_fn_with_state(Arc::clone(&edge), frame::frame))
         .with_state(edge)
-        .merge(more)
 }
 
 async fn wrong_method() -> Problem {

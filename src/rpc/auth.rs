@@ -7,6 +7,8 @@ use tonic::{Request, Response, Status};
 use crate::pb::auth as pb;
 use crate::pb::auth::auth_service_server::AuthService;
 use crate::rpc::call::Call;
+use crate::rpc::caller::InProcess;
+use crate::rpc::in_process::Judged;
 use crate::rpc::watch::{self, Watch};
 use crate::rpc::{decode, encode};
 use crate::service::Service;
@@ -34,12 +36,19 @@ impl AuthService for Auth {
         request: Request<pb::RefreshTokensRequest>,
     ) -> Result<Response<pb::RefreshTokensResponse>, Status> {
         let call = Call::of(&self.0, &request)?;
-        call.answer(async {
-            let refresh = decode::refresh(request.into_inner())?;
-            let (tokens, session) = encode::granted(self.0.refresh(&call.caller, &refresh).await?);
-            Ok(pb::RefreshTokensResponse { tokens: Some(tokens), session: Some(session) })
-        })
-        .await
+        let here = request.extensions().get::<InProcess>().is_some();
+        let mut judged = None;
+        let mut answer = call
+            .answer(async {
+                let refresh = decode::refresh(request.into_inner())?;
+                let granted = self.0.refresh(&call.caller, &refresh).await?;
+                judged = here.then_some(Judged(granted.verdict));
+                let (tokens, session) = encode::granted(granted);
+                Ok(pb::RefreshTokensResponse { tokens: Some(tokens), session: Some(session) })
+            })
+            .await?;
+        judged.map(|judged| answer.extensions_mut().insert(judged));
+        Ok(answer)
     }
 
     async fn revoke_session(

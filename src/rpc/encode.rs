@@ -20,7 +20,7 @@ pub(super) use feed::event;
 pub(super) use keys::{jwks, signing_key};
 
 pub(super) fn granted(granted: Granted) -> (pb::TokenPair, pb::Session) {
-    let Granted { access, refresh_token, session: held, at } = granted;
+    let Granted { access, refresh_token, session: held, at, verdict: _ } = granted;
     let tokens = pb::TokenPair {
         access_token: access.compact,
         token_type: "Bearer".to_owned(),

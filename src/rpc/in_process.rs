@@ -14,6 +14,11 @@ use crate::rpc::gate::Gate;
 use crate::rpc::methods::Methods;
 use crate::service::Service;
 
+/// In the extensions of what `RefreshTokens` answers in this process: the name of the rule's verdict, for whoever shows it.
+/// The contract does not say it.
+#[derive(Clone, Copy, Debug)]
+pub struct Judged(pub &'static str);
+
 /// `AuthService` as the declared caller of this name calls it from this process, to be given to a generated client.
 pub fn in_process(
     service: Arc<Service>,

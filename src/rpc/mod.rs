@@ -20,6 +20,6 @@ mod violations;
 mod watch;
 
 pub use gate::Gate;
-pub use in_process::in_process;
+pub use in_process::{Judged, in_process};
 pub use peer::Peer;
 pub use server::{Limits, Server, serve};

@@ -46,7 +46,7 @@ impl Service {
         self.limits.issue(&caller.name)?;
         let session = self.new_session(caller, &issue, now)?;
         // Minted before it is stored: a session whose token cannot be made shall not exist.
-        let granted = self.grant(session, &[], &[], now)?;
+        let granted = self.grant(session, &[], &[], now, "issued")?;
         self.keyring.grants(granted.session.lifetimes.access_token_ttl).await?;
         match self.store.create(&granted.session, issue.request.as_ref()).await? {
             Issued::Created => {
@@ -63,7 +63,7 @@ impl Service {
         let session = if may_repeat { self.store.session(id).await? } else { None };
         match session {
             Some(session) if session.chain.generation == 1 && session.state(now) == State::Active => {
-                self.grant(session, &[], &[], now)
+                self.grant(session, &[], &[], now, "issued")
             }
             _ => Err(Error::RequestIdUsed),
         }

@@ -19,6 +19,7 @@ pub mod revoke;
 pub mod rotations;
 pub mod sessions;
 pub mod skew;
+mod sweep;
 pub mod verified;
 
 use std::sync::Arc;
@@ -72,6 +73,8 @@ pub struct Granted {
     pub session: Session,
     /// When this was decided.
     pub at: Timestamp,
+    /// What was decided: `issued`, or the name of the rule's verdict.
+    pub verdict: &'static str,
 }
 
 /// How often other replicas' changes are asked for. With what watchers wait and a statement takes, everybody knows of
@@ -132,24 +135,6 @@ impl Service {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
-    }
-
-    /// Deletes what nobody can ask for any more, in small portions.
-    pub async fn sweep(&self) {
-        /// So few that no refresh waits for them.
-        const PORTION: u64 = 500;
-        self.limits.forget();
-        if self.skew.check().is_err() {
-            return;
-        }
-        self.verified.forget(self.now().seconds());
-        loop {
-            match self.store.sweep(self.now(), PORTION).await {
-                Ok(swept) if swept >= PORTION => tokio::task::yield_now().await,
-                Ok(_) => return,
-                Err(error) => return tracing::warn!(%error, "sweeping ended early"),
-            }
-        }
     }
 
     /// Follows what other replicas have changed of keys and sessions, and rotates the signing keys, until the database is
@@ -242,11 +227,18 @@ impl Service {
     }
 
     /// The pair of the session's current generation: the same facts, the same bytes.
-    fn grant(&self, session: Session, audience: &[String], scope: &[String], at: Timestamp) -> Result<Granted, Error> {
+    fn grant(
+        &self,
+        session: Session,
+        audience: &[String],
+        scope: &[String],
+        at: Timestamp,
+        verdict: &'static str,
+    ) -> Result<Granted, Error> {
         let access = self.mint(&session, audience, scope)?;
         let refresh_token =
             self.refresh_tokens.write(RefreshToken { session_id: session.id, generation: session.chain.generation });
-        Ok(Granted { access, refresh_token, session, at })
+        Ok(Granted { access, refresh_token, session, at, verdict })
     }
 
     /// The access token of the session's current generation, signed by whichever key signs now.

@@ -49,11 +49,11 @@ impl Service {
             match self.rotations.rotate(token, refresh.device.clone(), Arc::clone(caller)).await {
                 Outcome::Rotated { session, at } => {
                     self.audit.rotated();
-                    self.grant(session, &[], &[], at)
+                    self.grant(session, &[], &[], at, "rotated")
                 }
                 Outcome::Replayed { session, at } => {
                     self.audit.redeemed(&caller.name, &session, token.generation, &refresh.device, &Verdict::Replay);
-                    self.grant(session, &[], &[], at)
+                    self.grant(session, &[], &[], at, Verdict::Replay.name())
                 }
                 Outcome::Undecided => self.judge(caller, refresh, token, None).await,
                 Outcome::InDoubt(at) => self.judge(caller, refresh, token, Some(at)).await,
@@ -104,7 +104,7 @@ impl Service {
                 session.chain = chain;
                 session.device = session.device.updated_by(&refresh.device);
             }
-            return self.grant(session, &refresh.audience, &refresh.scope, now);
+            return self.grant(session, &refresh.audience, &refresh.scope, now, verdict.name());
         }
         Err(Error::StoreUnavailable("the session changed at every attempt".into()))
     }

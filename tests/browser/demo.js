@@ -1,19 +1,96 @@
-// The demo page at the edge's own address, as a person with a keyboard uses it.
+// The page of `symbolon dev`, at the edge's own address: every button is pressed, and what the page then says is held against
+// what the service says of the session and of itself.
 
 import assert from 'node:assert/strict'
-import { until } from './stage.js'
+import { createRequire } from 'node:module'
+import { join } from 'node:path'
+import { TOOLS, until } from './stage.js'
 
-const open = async (context, url, complaints) => {
+const require = createRequire(join(TOOLS, 'package.json'))
+
+const open = async (context, url, complaints = []) => {
   const page = await context.newPage()
-  page.on('console', (message) => /Content Security Policy/.test(message.text()) && complaints.push(message.text()))
+  // What the browser says of an answer that is an error is not the page's.
+  page.on('console', (message) => message.type() === 'error' && !/Failed to load resource/.test(message.text()) && complaints.push(message.text()))
   page.on('pageerror', (error) => complaints.push(String(error)))
   const answer = await page.goto(url)
   assert.equal(answer.status(), 200, 'the edge serves a page at /')
   return page
 }
 
-export const demo = {
-  'the demo page: sign in by keyboard, see both halves, sign out in a second tab': async (stage) => {
+/** Signed in as somebody with a browser of their own. */
+const signedIn = async (stage, username = 'alice') => {
+  const { context } = await stage.profile()
+  const complaints = []
+  const page = await open(context, stage.edge.href, complaints)
+  await page.getByLabel('User name').fill(username)
+  await page.getByLabel('Password').fill(username)
+  await page.getByLabel('Password').press('Enter')
+  await page.getByText(`Signed in as ${username}`, { exact: true }).first().waitFor()
+  return { context, page, complaints }
+}
+
+/** Presses a button and waits for its sentence, and until it may be pressed again. */
+const press = async (page, name) => {
+  const before = await page.locator('#story').textContent()
+  await page.getByRole('button', { name, exact: true }).press('Enter')
+  const told = async () => !['…', before].includes(await page.locator('#story').textContent())
+  await until(`a sentence after “${name}”`, async () => (await told()) && !(await page.locator('[data-scene]:disabled').count()), 40_000)
+  return page.locator('#story').textContent()
+}
+
+/** The verdicts on the page's time line, oldest first. */
+const verdicts = (page) => page.locator('#wire .verdict').allTextContents().then((all) => all.reverse())
+const NAMES = ['rotated', 'replayed', 'recovered', 'repeated', 'stale', 'reuse', 'refused']
+const tally = (names) => Object.fromEntries(NAMES.map((name) => [name, names.filter((one) => one === name).length]))
+
+/** The same as the service counts it. */
+const counted = async () => {
+  const text = await (await fetch(`http://${process.env.SYMBOLON_OPS}/metrics`)).text()
+  const of = (name) => Number(text.match(new RegExp(`symbolon_refreshes_total\\{outcome="${name}"\\} (\\d+)`))?.[1] ?? 0)
+  return Object.fromEntries(NAMES.map((name) => [name, of(name)]))
+}
+const minus = (one, other) => Object.fromEntries(NAMES.map((name) => [name, one[name] - other[name]]))
+
+/** What ExplainSession answers over gRPC. */
+const explained = (id) => {
+  const grpc = require('@grpc/grpc-js')
+  const { loadSync } = require('@grpc/proto-loader')
+  const described = loadSync('symbolon/auth/v1/auth_service.proto', { includeDirs: ['proto'] })
+  const { AuthService } = grpc.loadPackageDefinition(described).symbolon.auth.v1
+  const client = new AuthService(process.env.SYMBOLON_GRPC, grpc.credentials.createInsecure())
+  return new Promise((done, failed) =>
+    client.ExplainSession({ session_id: id, sessionId: id }, (error, answer) => (client.close(), error ? failed(error) : done(answer))),
+  )
+}
+
+/** What must be true of the page and of the service after these buttons. */
+const played = async (stage, buttons, expected) => {
+  const { context, page, complaints } = await signedIn(stage)
+  const id = await page.locator('#session dd').last().textContent()
+  const before = await counted()
+  const earlier = (await verdicts(page)).length
+  let said
+  for (const button of buttons) said = await press(page, button)
+  const shown = tally((await verdicts(page)).slice(earlier))
+  assert.deepEqual(shown, minus(await counted(), before), 'the page counts as the service does')
+  for (const [name, times] of Object.entries(expected)) assert.equal(shown[name], times, `${name}: ${JSON.stringify(shown)}`)
+  assert.ok(!(await page.content()).includes('sr1_'), 'a refresh token is on the page')
+  assert.deepEqual(complaints, [])
+  return { context, page, said, id }
+}
+
+/** The session is over, and the page says why in the service's words. */
+const over = async (page, id) => {
+  await page.getByLabel('User name').waitFor()
+  const { summary, decisions } = await explained(id)
+  await until('the page says why', async () => (await page.locator('#summary').textContent()) === `The session ${summary}.`)
+  assert.equal(await page.locator('#decisions li').count(), decisions.length)
+  return summary
+}
+
+const page = {
+  'sign in by keyboard, see both halves, sign out in a second tab': async (stage) => {
     const { context } = await stage.profile()
     const complaints = []
     const page = await open(context, stage.edge.href, complaints)
@@ -32,12 +109,11 @@ export const demo = {
     await page.getByText('This browser').waitFor()
 
     const before = await token()
-    await page.getByRole('button', { name: 'Refresh now' }).press('Enter')
+    assert.match(await press(page, 'Refresh now'), /^Rotated: the browser sent cookie 1 by itself and got cookie 2/)
     await until('another access token', async () => (await token()) !== before)
-    assert.ok(!(await page.content()).includes('sr1_'))
 
-    await page.reload()
-    await page.getByText('The cookie brought the session back').waitFor()
+    await page.getByRole('button', { name: 'Reload', exact: true }).press('Enter')
+    await page.getByText('The cookie brought the session back').waitFor({ state: 'attached' })
     const second = await open(context, stage.edge.href, complaints)
     await second.getByRole('button', { name: 'Sign out', exact: true }).press('Enter')
     await page.getByLabel('User name').waitFor()
@@ -47,11 +123,11 @@ export const demo = {
     assert.deepEqual(complaints, [])
   },
 
-  'the demo page fits a phone, and scrolls in one direction only': async (stage) => {
+  'fits a phone, and scrolls in one direction only': async (stage) => {
     const { context } = await stage.profile()
-    const page = await open(context, stage.edge.href, [])
+    const page = await open(context, stage.edge.href)
     await page.setViewportSize({ width: 360, height: 740 })
-    for (const wait of ['Sign in', 'Refresh now']) {
+    for (const wait of ['Sign in', 'Lose the next answer']) {
       const button = page.getByRole('button', { name: wait, exact: true })
       await button.waitFor()
       const [content, window] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth])
@@ -59,4 +135,101 @@ export const demo = {
       if (wait === 'Sign in') await button.click()
     }
   },
+
+  'axe finds nothing, in both schemes, signed out and in': async (stage) => {
+    const { page } = await signedIn(stage)
+    await press(page, 'Replay an old one')
+    await page.getByText('Why was I signed out?').waitFor()
+    const { source } = require('axe-core')
+    for (const colorScheme of ['light', 'dark']) {
+      await page.emulateMedia({ colorScheme })
+      for (const state of ['out', 'in']) {
+        if (state === 'in') {
+          await page.getByLabel('Password').press('Enter')
+          await page.getByText('Signed in as alice', { exact: true }).first().waitFor()
+          await page.getByText('This browser').waitFor()
+        }
+        // The page's policy forbids scripts of elsewhere: it is handed over by the debugger.
+        await page.evaluate(source)
+        const { violations } = await page.evaluate(() => axe.run())
+        assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], `${colorScheme}, signed ${state}`)
+        if (process.env.SYMBOLON_PICTURES && state === 'in') await page.screenshot({ path: `${process.env.SYMBOLON_PICTURES}/page-${colorScheme}.png`, clip: { x: 100, y: 0, width: 1080, height: 1750 }, fullPage: true })
+        if (state === 'in') await page.getByRole('button', { name: 'Sign out everywhere', exact: true }).click()
+        await page.getByLabel('User name').waitFor()
+      }
+    }
+  },
 }
+
+const buttons = {
+  'an access token that has run out costs one refresh, and so do twenty requests': async (stage) => {
+    const { page, said } = await played(stage, ['Ask a service', 'Let the token expire', 'Ask a service', 'Twenty requests at once'], { rotated: 2 })
+    assert.equal(said, 'Twenty requests with an expired token: 20 were refused, 1 refresh went out for all of them, and 20 of 20 were answered well.')
+    assert.match(await page.locator('#clock').textContent(), /ahead/)
+  },
+
+  'ten tabs are signed in': async (stage) => {
+    const { said } = await played(stage, ['Open ten tabs'], { reuse: 0, stale: 0, refused: 0 })
+    assert.match(said, /^Ten pages opened at once with one cookie: 10 are signed in\. They needed 1 rotation/)
+  },
+
+  'a forgotten token and `Bearer undefined` bring a new one': async (stage) => {
+    const { said } = await played(stage, ['Forget the access token', 'Send “Bearer undefined”'], { rotated: 2 })
+    assert.match(said, /refused by a service \(401\).*only the cookie counts \(200\)/)
+  },
+
+  'a lost answer is given again, at once and minutes later': async (stage) => {
+    const { said } = await played(stage, ['Lose the next answer', 'Skip three minutes', 'Lose two, minutes apart'], { rotated: 2, replayed: 1, recovered: 1, repeated: 1 })
+    assert.match(said, /: rotated, recovered, repeated\./)
+  },
+
+  'an issuer that is stopped ends nothing': async (stage) => {
+    const { page, said } = await played(stage, ['Stop the issuer for ten seconds'], { rotated: 1, refused: 0, reuse: 0 })
+    assert.match(said, /still said 200.*A refresh got 503.*answered: rotated\./)
+    assert.equal(await page.locator('#state').textContent(), 'Signed in as alice')
+  },
+
+  'an old cookie has no effect in the burst and ends the session after it': async (stage) => {
+    const { page, said, id } = await played(stage, ['Replay an old one'], { rotated: 2, stale: 1, reuse: 1 })
+    assert.match(said, /In the burst: stale, .*later: reuse\./)
+    assert.match(await over(page, id), /^ended at /)
+  },
+
+  'a thief who goes first gets three tokens': async (stage) => {
+    const { page, said, id } = await played(stage, ['Go first with the current one'], { rotated: 3, recovered: 2, reuse: 1 })
+    assert.match(said, /The thief got 3 access tokens, and is out\./)
+    await over(page, id)
+  },
+
+  'a thief who shadows gets two': async (stage) => {
+    const { page, said, id } = await played(stage, ['Shadow you'], { rotated: 3, recovered: 2, reuse: 1 })
+    assert.match(said, /It got 2 access tokens/)
+    await over(page, id)
+  },
+
+  'signing out everywhere says why, and a session can be ended from another browser': async (stage) => {
+    const one = await signedIn(stage, 'bob')
+    const other = await signedIn(stage, 'bob')
+    const id = await one.page.locator('#session dd').last().textContent()
+    await other.page.getByRole('button', { name: /^End it/ }).first().click()
+    await one.page.getByRole('button', { name: 'Refresh now' }).click()
+    await over(one.page, id)
+    const mine = await other.page.locator('#session dd').last().textContent()
+    await other.page.getByRole('button', { name: 'Sign out everywhere' }).click()
+    await over(other.page, mine)
+  },
+
+  'what only `dev` has is for its page alone': async (stage) => {
+    const { context } = await stage.profile()
+    for (const path of ['skip/1', 'lose', 'stop', 'thief/copy', 'thief/refresh/1']) {
+      for (const headers of [{}, { 'X-Symbolon-CSRF': '1', Origin: 'http://evil.example' }]) {
+        const answer = await context.request.post(new URL(`/dev/${path}`, stage.edge).href, { headers, ignoreHTTPSErrors: true })
+        assert.equal(answer.status(), 403, path)
+      }
+    }
+  },
+}
+
+// The buttons are told apart by what the service counts, so they are played where that can be asked.
+const told = Object.entries({ ...page, ...(process.env.SYMBOLON_OPS ? buttons : {}) })
+export const demo = Object.fromEntries(told.map(([name, play]) => [`the page of dev: ${name}`, play]))

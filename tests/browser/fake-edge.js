@@ -5,7 +5,6 @@
 //     node tests/browser/fake-edge.js [port]      TTL=2 (seconds)  ORIGINS=http://localhost:5173
 
 import { randomUUID } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import { fileURLToPath } from 'node:url'
 
@@ -14,7 +13,6 @@ const BURST = 120_000
 const RECOVERY_LIMIT = 2
 const IDLE = 30 * 86_400
 const PASSWORDS = { alice: 'alice', bob: 'bob' }
-const PAGE = { '/': ['demo.html', 'text/html'], '/demo.css': ['demo.css', 'text/css'], '/demo.js': ['demo.js', 'text/javascript'], '/demo.svg': ['demo.svg', 'image/svg+xml'], '/symbolon.js': ['symbolon.js', 'text/javascript'] }
 
 class Problem extends Error {
   constructor(status, code, more = {}) {
@@ -48,12 +46,6 @@ export const fakeEdge = ({ port = 0, ttl = 900, origins = [] } = {}) =>
 
     const answer = async (request, response, text) => {
       const path = request.url.split('?')[0]
-      if (request.method === 'GET' && PAGE[path]) {
-        const [file, type] = PAGE[path]
-        const policy = "default-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-        response.writeHead(200, { 'Content-Type': type, 'Content-Security-Policy': policy })
-        return response.end(await readFile(new URL(`../../clients/web/${file}`, import.meta.url)))
-      }
       if (request.method === 'OPTIONS') {
         response.setHeader('Access-Control-Allow-Methods', 'GET, POST, DELETE')
         response.setHeader('Access-Control-Allow-Headers', 'authorization, content-type, x-symbolon-csrf')

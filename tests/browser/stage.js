@@ -15,7 +15,7 @@ import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url))
-const TOOLS = process.env.SYMBOLON_TOOLS ?? join(ROOT, 'target/tools')
+export const TOOLS = process.env.SYMBOLON_TOOLS ?? join(ROOT, 'target/tools')
 const MODULE = new URL('../../clients/web/symbolon.js', import.meta.url)
 /** As long as something may take on a busy machine before a scenario gives up. */
 const PATIENCE = 20_000

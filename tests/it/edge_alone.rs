@@ -17,6 +17,16 @@ fn command(dir: &Path, subcommand: &str, env: &[(&str, &str)]) -> Command {
     command
 }
 
+/// What only `dev` has, `there` says whether it is there.
+async fn assert_demonstration(edge: &str, there: bool) {
+    for path in ["/", "/scenes.js", "/dev/state/0"] {
+        assert_eq!(Ask::get(path).of(edge).await.status == 200, there, "{path}");
+    }
+    for path in ["/dev/lose", "/dev/stop", "/dev/skip/1", "/dev/thief/refresh/1"] {
+        assert_eq!(Ask::new("POST", path).of(edge).await.status == 404, !there, "{path}");
+    }
+}
+
 async fn service(dir: &Path) -> Process {
     Process::dev(dir, &[]).await
 }
@@ -33,6 +43,8 @@ async fn an_edge_alone_serves_browsers_in_front_of_services_elsewhere() {
     let mut browser = Browser::signed_in(&edge.edge, "carol").await;
     let refreshed = browser.ask(&edge.edge, &Ask::refresh()).await;
     assert_eq!(refreshed.json()["session"]["subject"], "carol");
+    assert_demonstration(&edge.edge, false).await;
+    assert_demonstration(&behind.edge, true).await;
     // It serves before it has the keys, and is ready when it has them.
     let ready = async {
         while !edge.get("/readyz").await.starts_with("HTTP/1.1 200") {
@@ -129,6 +141,7 @@ async fn serve_opens_an_edge_when_it_is_told_where() {
     let open = Process::start(command(dir.path(), "serve", &env)).await;
     let mut browser = Browser::signed_in(&open.edge, "carol").await;
     assert_eq!(browser.ask(&open.edge, &Ask::refresh()).await.status, 200);
+    assert_demonstration(&open.edge, false).await;
     assert!(open.terminate().await.0.success());
 }
 

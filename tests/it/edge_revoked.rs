@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use axum::Router;
 use axum::http;
 use symbolon::cli::{World, build_edge};
 use symbolon::config::{self, Profile};
@@ -111,7 +110,7 @@ async fn tokens_of_a_compromised_key_are_refused_while_the_edges_key_set_still_n
     tokio::time::timeout(Duration::from_secs(10), edge.ready()).await.expect("it fetched no keys");
     let ask = async |path: &str| {
         let request = http::Request::get(path).header("authorization", format!("Bearer {}", tokens.access_token));
-        let routes = edge::routes(Arc::clone(&edge), Router::new());
+        let routes = edge::routes(Arc::clone(&edge));
         let answer = routes.oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
         let status = answer.status().as_u16();
         let body = axum::body::to_bytes(answer.into_body(), 1 << 16).await.unwrap();

@@ -53,7 +53,7 @@ impl Alone {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
         let followed = Arc::clone(&edge);
-        let routes = edge::routes(Arc::clone(&edge), Router::new());
+        let routes = edge::routes(Arc::clone(&edge));
         let tasks = [
             tokio::spawn(async move { followed.follow_issuer().await }),
             tokio::spawn(edge::serve(vec![listener], routes, limits, edge.hsts(), std::future::pending())),

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use symbolon::cli::declared::Followed;
 use symbolon::cli::listen::Reach;
@@ -155,7 +154,7 @@ impl Server {
         let mut running = Running::start(service, listeners, &metrics, followed, None).unwrap();
         let issuer = running.issuer();
         let edge = Arc::new(build_edge(&config, Profile::Dev, issuer, world).unwrap());
-        running.serve_edge(Arc::clone(&edge), edge_listeners, Router::new());
+        running.serve_edge(Arc::clone(&edge), edge_listeners, std::convert::identity);
         if settings.profile == Profile::Dev {
             edge.ready().await;
         }

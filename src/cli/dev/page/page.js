@@ -1,10 +1,12 @@
-// The demo page of `symbolon dev`: what an application does with symbolon.js, and a look at where the tokens are. It
-// shows the access token because it is a demonstration; an application has no reason to look into it.
+// The page of `symbolon dev`: what an application does with symbolon.js, and a look at where the tokens are. It shows the
+// access token because it is a demonstration; an application has no reason to look into it.
 
+import { VERDICTS, lastSession, scenes } from '/scenes.js'
 import { createSession } from '/symbolon.js'
+import { entries, explain, look, onLook, server, serverTime } from '/wire.js'
 
 const $ = (id) => document.getElementById(id)
-const session = createSession({ apiOrigins: [], onSignedOut: (reason) => tell(ENDINGS[reason] ?? reason) })
+const session = createSession({ apiOrigins: [location.origin], onSignedOut: (reason) => tell(ENDINGS[reason] ?? reason) })
 
 const ENDINGS = {
   signed_out: 'Signed out',
@@ -47,6 +49,7 @@ const device = (agent) => {
 }
 
 const when = (time) => time && new Date(time).toLocaleString([], { dateStyle: 'medium', timeStyle: 'short' })
+const timeOf = (millis) => new Date(millis).toLocaleTimeString()
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
 
 // Does what a button says; the button rests meanwhile, and what goes wrong is told.
@@ -56,6 +59,7 @@ const busy = async (button, work) => {
     return await work()
   } catch (error) {
     tell(`${button.textContent}: ${error.message}`)
+    $('story').textContent = `${button.textContent}: ${error.message}`
   } finally {
     button.disabled = false
   }
@@ -85,12 +89,58 @@ const showToken = async () => {
     })
   }
   const life = claims.exp - claims.iat
-  const left = Math.max(0, claims.exp - Date.now() / 1000)
+  const left = Math.max(0, claims.exp - serverTime() / 1000)
   $('left').textContent = clock(left)
   $('life').textContent = clock(life)
   $('bar').value = Math.min(1, left / life)
   $('bar').textContent = `${Math.floor(left)} s`
   $('cookie').textContent = JSON.stringify(document.cookie)
+}
+
+// One request and its answer, as a line.
+const line = ({ time, actor, method, path, authorization, presented, answered, status, code, verdict, lost }) => {
+  const item = make('li', '', { className: actor })
+  const brought = [presented && `cookie ${presented}`, { undefined: '“Bearer undefined”', token: 'access token', other: 'Authorization' }[authorization]]
+  const got = [lost ? 'lost on the way' : null, answered && answered !== presented ? `cookie ${answered}` : null]
+  const passage = [brought.filter(Boolean).join(' + ') || 'nothing', got.filter(Boolean).join(', ')].filter(Boolean).join(' → ')
+  item.append(
+    make('time', timeOf(time)),
+    make('span', actor === 'thief' ? 'thief' : 'browser', { className: 'actor' }),
+    make('code', `${method} ${path}`),
+    make('span', passage, { className: 'passage' }),
+    make('span', verdict ?? code ?? String(status), { className: `verdict ${verdict ?? (status < 400 ? 'fine' : 'failed')}`, title: VERDICTS[verdict] ?? `HTTP ${status}` }),
+  )
+  return item
+}
+
+let told = 0 // the number of the newest line
+const showWire = () => {
+  const fresh = entries.filter(({ number }) => number > told)
+  if (fresh.length) {
+    told = fresh.at(-1).number
+    $('wire').prepend(...fresh.map(line).reverse())
+    while ($('wire').children.length > entries.length) $('wire').lastChild.remove()
+  }
+  const ahead = server.skipped ? `The server’s clock says ${timeOf(serverTime())}, ${clock(server.skipped)} ahead.` : ''
+  const stopped = server.stopped_for > 0 ? ` The issuer is stopped for ${Math.ceil(server.stopped_for)} s.` : ''
+  $('clock').textContent = ahead + stopped
+}
+
+const showWhy = async () => {
+  const id = lastSession()
+  const told = id && (await explain(id))
+  if (!told || session.getSnapshot().status !== 'signed_out') return
+  $('summary').textContent = `The session ${told.summary}.`
+  $('explained').textContent = id
+  $('decisions').replaceChildren(
+    ...told.decisions.map(({ time, kind, presented, current, user_agent }) => {
+      const item = make('li')
+      const tokens = presented ? `: cookie ${presented} came while ${current} was current` : ''
+      item.append(make('time', timeOf(time)), make('span', [`${kind}${tokens}`, user_agent && device(user_agent)].filter(Boolean).join(', by ')))
+      return item
+    }),
+  )
+  $('why').hidden = false
 }
 
 const showSessions = async () => {
@@ -126,6 +176,8 @@ const show = () => {
   $('state').className = `state ${now.status} ${now.trouble ? 'trouble' : ''}`
   $('sign-in').hidden = now.status !== 'signed_out'
   $('account').hidden = now.status !== 'signed_in'
+  $('devices').hidden = now.status !== 'signed_in'
+  $('why').hidden ||= now.status !== 'signed_out'
   if (now.status === 'signed_in') {
     define($('session'), {
       'signed in': when(now.session.create_time),
@@ -140,6 +192,7 @@ const show = () => {
   if (status !== now.status) {
     const first = status === null || status === 'restoring'
     status = now.status
+    if (status === 'signed_out') look().then(showWhy).catch(nothing)
     if (status === 'signed_in') {
       tell(first ? 'The cookie brought the session back' : `Signed in as ${now.session.subject}`)
       showSessions().catch(nothing)
@@ -165,7 +218,23 @@ $('sign-in').onsubmit = (event) => {
     }
   })
 }
-$('refresh').onclick = () => busy($('refresh'), async () => (await session.refresh(), await showToken()))
+// Plays a scene; only one plays at a time, or they would see each other's requests.
+const play = (button, scene) =>
+  busy(button, async () => {
+    const buttons = [...document.querySelectorAll('[data-scene]'), $('refresh')]
+    for (const one of buttons) one.disabled = true
+    $('story').textContent = '…'
+    try {
+      $('story').textContent = await scenes[scene](session, $('frames'))
+    } finally {
+      await look().catch(nothing)
+      await showToken()
+      for (const one of buttons) one.disabled = false
+    }
+  })
+for (const button of document.querySelectorAll('[data-scene]')) button.onclick = () => play(button, button.dataset.scene)
+$('refresh').onclick = () => play($('refresh'), 'refresh')
+$('reload').onclick = () => location.reload()
 $('list').onclick = () => busy($('list'), showSessions)
 $('sign-out-all').onclick = () => busy($('sign-out-all'), () => session.logoutAll())
 $('sign-out').onclick = () =>
@@ -173,7 +242,11 @@ $('sign-out').onclick = () =>
     if (!(await session.logout())) tell('The server cannot be reached: the sign-out will be finished when it is back')
   })
 
+define($('verdicts'), VERDICTS)
+onLook(showWire)
 session.subscribe(show)
 show()
 setInterval(showToken, 250)
+// Asked for again and again, and not a stream: ten tabs with one would use up all connections a browser has for a server.
+setInterval(() => document.hidden || look().catch(nothing), 1000)
 document.addEventListener('visibilitychange', showToken)
