@@ -4,11 +4,10 @@ mod page;
 mod stage;
 mod thief;
 mod timeline;
-pub(super) mod users;
 mod world;
 
 use std::fmt::Write;
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::AtomicU32;
 use std::sync::{Arc, Mutex};
 
 use clap::Args;
@@ -42,8 +41,6 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
     let telling = start_telemetry(&loaded)?;
     let mut config = loaded.config;
     let followed = Followed::new(&config, Profile::Dev);
-    let clock = Arc::new(SkippingClock::default());
-    let world = World::of(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy));
 
     let mut listeners = Listeners::bind(&config, this_machine()).await?;
     config.edge_bound_to(listeners.edge_port()?);
@@ -55,6 +52,8 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
     }
     edge::check(&config, Profile::Dev, &listeners.edge)?;
     data_dir::make(&config.data_dir)?;
+    let clock = Arc::new(SkippingClock::kept_in(config.data_dir.join("skipped-seconds")));
+    let world = World::of(Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(SystemEntropy));
     let url = data_dir::database(&config)?;
     let (keys, keys_are) = match &config.master_keys {
         Some(keys) => (master_keys(keys.expose(), "SYMBOLON_MASTER_KEYS")?, "as configured".to_owned()),
@@ -82,12 +81,13 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
     let stage = Stage {
         cookie: edge.cookie_name().to_owned(),
         origins: edge::settings(&config, Profile::Dev)?.origins,
-        refresh: format!("{}/refresh", config.edge.base_path.trim_end_matches('/')).parse()?,
+        base_path: config.edge.base_path.trim_end_matches('/').to_owned(),
+        began: clock.now(),
         clock,
         may_skip: matches!(url, Url::Sqlite(_)),
         outage,
         service: channel,
-        loses_next: AtomicBool::default(),
+        losses: AtomicU32::default(),
         timeline: Mutex::default(),
         thief: Thief::default(),
     };

@@ -6,10 +6,9 @@ use symbolon_verifier::WhenStale;
 use tokio::net::TcpListener;
 
 use super::assemble::World;
-use super::dev::users;
 use super::listen::is_reached;
 use super::run::{Listeners, Running, start_telemetry};
-use super::{Configured, Failure, tls, upstream};
+use super::{Configured, Failure, demo_users, tls, upstream};
 use crate::config::{Config, Profile, from_process};
 use crate::edge::cookie::Shape;
 use crate::edge::issuer::Issuer;
@@ -85,7 +84,7 @@ fn usual_origins(config: &Config, profile: Profile) -> Vec<String> {
 fn verifier(config: &Config, profile: Profile) -> Result<Option<CredentialVerifier>, Failure> {
     let told = &config.edge.verifier;
     let configured = upstream::channels(told, "SYMBOLON_EDGE_VERIFIER_URL")?.into_iter().next();
-    let demo = || (profile == Profile::Dev).then(users::channel);
+    let demo = || (profile == Profile::Dev).then(demo_users::channel);
     let channel: Option<Channel> = configured.or_else(demo);
     let token = upstream::token(told, "SYMBOLON_EDGE_VERIFIER_TOKEN")?;
     Ok(channel.map(|channel| CredentialVerifier::new(channel, token)))

@@ -7,6 +7,7 @@ mod client;
 mod configuration;
 mod data_dir;
 pub mod declared;
+mod demo_users;
 mod dev;
 mod edge;
 mod https;

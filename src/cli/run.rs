@@ -135,7 +135,8 @@ impl Running {
             let mut end = pin!(end);
             while tokio::time::timeout(SWEEP_EVERY, &mut end).await.is_err() {
                 tokio::select! {
-                    () = sweeper.sweep() => {}
+                    // What is left is swept the next time.
+                    _ = tokio::time::timeout(SWEEP_EVERY, sweeper.sweep()) => {}
                     () = &mut end => break,
                 }
             }

@@ -163,3 +163,22 @@ async fn dev_is_an_edge_under_every_name_of_this_machine_with_two_users() {
     assert!(cookie.starts_with(&format!("symbolon-{port}=")), "{cookie}");
     assert_says(&server.banner, &[&format!("http://localhost:{port}/auth"), "alice/alice", "curl -i"]);
 }
+
+/// What stands in the database would else happen tomorrow.
+#[tokio::test]
+async fn dev_that_has_skipped_goes_on_from_there_when_it_is_started_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = service(dir.path()).await;
+    let mut browser = Browser::signed_in(&first.edge, "alice").await;
+    let skip = Ask::new("POST", "/dev/skip/600").header("origin", "http://localhost:8080").header("x-symbolon-csrf", "1");
+    let skip = skip.header("host", &first.edge);
+    assert_eq!(skip.of(&first.edge).await.status, 204);
+    assert_eq!(browser.ask(&first.edge, &Ask::refresh()).await.status, 200);
+    assert!(first.terminate().await.0.success());
+    let second = service(dir.path()).await;
+    let state = Ask::get("/dev/state/0").header("host", &second.edge).of(&second.edge).await;
+    assert_eq!(state.json()["skipped"], 600);
+    let refreshed = browser.ask(&second.edge, &Ask::refresh()).await;
+    let check = Ask::get("/auth/check").bearer(&refreshed.access_token());
+    assert_eq!(check.of(&second.edge).await.status, 200, "its tokens are of the future");
+}

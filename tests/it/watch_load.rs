@@ -186,7 +186,8 @@ async fn readers_that_do_not_read_cost_little_and_keep_nobody_waiting() {
     let begun = Instant::now();
     revoke(&mut client, &next).await;
     let returned = begun.elapsed();
-    assert!(returned < Duration::from_secs(1), "{returned:?}");
+    // Beside other tests on a small machine everything takes its time; whoever waited for a reader would wait for ever.
+    assert!(returned < Duration::from_secs(if soaking() { 1 } else { 5 }), "{returned:?}");
     let mut told = 0;
     while told <= COUNT {
         if let Event::Revocations(some) = quick.event().await.unwrap().0 {

@@ -40,9 +40,14 @@ const POLICY: &str = "default-src 'self'; base-uri 'none'; form-action 'self'; f
 const HEADERS: [(HeaderName, &str); 3] =
     [(X_CONTENT_TYPE_OPTIONS, "nosniff"), (REFERRER_POLICY, "no-referrer"), (CACHE_CONTROL, "no-cache")];
 
-/// The page's routes.
-pub(super) fn routes() -> Router {
+/// Where the edge's routes begin, as the pages have it.
+const AUTH: &str = "data-auth=\"/auth\"";
+
+/// The page's routes, for an edge whose own begin at this path.
+pub(super) fn routes(base_path: &str) -> Router {
+    let auth = format!("data-auth=\"{base_path}\"");
     ASSETS.into_iter().fold(Router::new(), |routes, Asset { path, kind, content }| {
+        let content = content.replace(AUTH, &auth);
         let framed_by = if path == TAB { "'self'" } else { "'none'" };
         let policy = [(CONTENT_SECURITY_POLICY, format!("{POLICY} {framed_by}"))];
         routes.route(path, get(move || async move { ([(CONTENT_TYPE, kind)], policy, HEADERS, content) }))

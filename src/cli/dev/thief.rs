@@ -7,7 +7,7 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::{MatchedPath, Path, Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::Response;
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
@@ -54,8 +54,11 @@ pub(super) async fn refresh(
     let Some(token) = stage.thief.token(generation) else {
         return answer(StatusCode::CONFLICT, &json!({ "detail": "the thief has no such copy" }));
     };
+    let Ok(uri) = format!("{}/refresh", stage.base_path).parse() else {
+        return StatusCode::NOT_FOUND.into_response();
+    };
     let (mut asking, _) = request.into_parts();
-    asking.uri = stage.refresh.clone();
+    asking.uri = uri;
     asking.extensions.remove::<MatchedPath>();
     asking.headers = HeaderMap::new();
     let cookie = format!("{}={token}", stage.cookie);

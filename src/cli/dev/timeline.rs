@@ -15,6 +15,9 @@ use crate::token::refresh::{self, RefreshToken};
 /// So many requests are remembered.
 const REMEMBERED: usize = 400;
 
+/// So many characters of a path: nobody's request is to fill the memory.
+const PATH: usize = 100;
+
 /// Who asked. The browser is whoever is not the thief.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -74,14 +77,10 @@ impl Asked {
         Self {
             actor: parts.extensions.get().copied().unwrap_or(Actor::Browser),
             method: parts.method.to_string(),
-            path: parts.uri.path().to_owned(),
+            path: parts.uri.path().chars().take(PATH).collect(),
             authorization: authorization(&parts.headers),
             presented: presented(&parts.headers, cookie).and_then(generation),
         }
-    }
-
-    pub(super) fn is_refresh(&self) -> bool {
-        self.path.ends_with("/refresh")
     }
 
     pub(super) fn is_by_the_thief(&self) -> bool {
@@ -122,7 +121,7 @@ fn refused(code: &str) -> Option<&'static str> {
     match code {
         "session_reused" => Some("reuse"),
         "refresh_stale" => Some("stale"),
-        "session_expired" | "session_revoked" | "session_invalid" | "no_session" => Some("refused"),
+        "session_expired" | "session_revoked" | "session_invalid" => Some("refused"),
         _ => None,
     }
 }
@@ -140,7 +139,6 @@ impl Timeline {
         let code = body["code"].as_str().map(str::to_owned);
         let fresh = answered(answer.headers, cookie).and_then(generation);
         let held = asked.presented.or(fresh).map(|token| token.session_id.to_string());
-        let is_refresh = asked.is_refresh();
         self.numbers += 1;
         self.entries.push_back(Entry {
             number: self.numbers,
@@ -153,7 +151,7 @@ impl Timeline {
             presented: asked.presented.map(|token| token.generation),
             answered: fresh.map(|token| token.generation),
             status: answer.status.as_u16(),
-            verdict: answer.verdict.or_else(|| code.as_deref().filter(|_| is_refresh).and_then(refused)),
+            verdict: answer.verdict.or_else(|| code.as_deref().and_then(refused)),
             code,
             lost: answer.lost,
         });

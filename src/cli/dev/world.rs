@@ -2,6 +2,8 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
+use std::io;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -15,18 +17,30 @@ use crate::edge::issuer::channel;
 use crate::rpc::Judged;
 use crate::time::Timestamp;
 
-/// The machine's clock, and what was skipped.
-#[derive(Default)]
-pub(super) struct SkippingClock(AtomicU64);
+/// The machine's clock, and what was skipped. That is kept, or what stands in the database would have happened tomorrow when
+/// `dev` is started again.
+pub(super) struct SkippingClock {
+    seconds: AtomicU64,
+    path: PathBuf,
+}
 
 impl SkippingClock {
-    pub(super) fn skip(&self, by: Duration) {
-        self.0.fetch_add(u64::try_from(by.as_millis()).unwrap_or(u64::MAX), Ordering::Relaxed);
+    /// As it was left; a file that says nothing is none.
+    pub(super) fn kept_in(path: PathBuf) -> Self {
+        let kept = std::fs::read_to_string(&path).ok().and_then(|text| text.trim().parse().ok());
+        Self { seconds: AtomicU64::new(kept.unwrap_or_default()), path }
+    }
+
+    pub(super) fn skip(&self, seconds: u64) -> io::Result<()> {
+        let skipped = self.seconds.load(Ordering::Relaxed).saturating_add(seconds);
+        std::fs::write(&self.path, skipped.to_string())?;
+        self.seconds.store(skipped, Ordering::Relaxed);
+        Ok(())
     }
 
     /// How far it is ahead of the machine's.
     pub(super) fn skipped(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::Relaxed))
+        Duration::from_secs(self.seconds.load(Ordering::Relaxed))
     }
 }
 

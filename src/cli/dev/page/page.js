@@ -1,12 +1,12 @@
 // The page of `symbolon dev`: what an application does with symbolon.js, and a look at where the tokens are. It shows the
 // access token because it is a demonstration; an application has no reason to look into it.
 
-import { VERDICTS, lastSession, scenes } from '/scenes.js'
+import { VERDICTS, scenes } from '/scenes.js'
 import { createSession } from '/symbolon.js'
-import { entries, explain, look, onLook, server, serverTime } from '/wire.js'
+import { AUTH, entries, explain, look, onLook, server, serverTime } from '/wire.js'
 
 const $ = (id) => document.getElementById(id)
-const session = createSession({ apiOrigins: [location.origin], onSignedOut: (reason) => tell(ENDINGS[reason] ?? reason) })
+const session = createSession({ authUrl: AUTH, apiOrigins: [location.origin], onSignedOut: (reason) => tell(ENDINGS[reason] ?? reason) })
 
 const ENDINGS = {
   signed_out: 'Signed out',
@@ -52,16 +52,18 @@ const when = (time) => time && new Date(time).toLocaleString([], { dateStyle: 'm
 const timeOf = (millis) => new Date(millis).toLocaleTimeString()
 const clock = (seconds) => `${Math.floor(seconds / 60)}:${String(Math.floor(seconds % 60)).padStart(2, '0')}`
 
-// Does what a button says; the button rests meanwhile, and what goes wrong is told.
-const busy = async (button, work) => {
-  button.disabled = true
+// Does what a button says; it and its companions rest meanwhile, and what goes wrong is told. A disabled button would lose
+// the keyboard's focus.
+const busy = async (button, work, companions = [button]) => {
+  if (button.ariaDisabled === 'true') return
+  for (const one of companions) one.ariaDisabled = 'true'
   try {
     return await work()
   } catch (error) {
     tell(`${button.textContent}: ${error.message}`)
     $('story').textContent = `${button.textContent}: ${error.message}`
   } finally {
-    button.disabled = false
+    for (const one of companions) one.ariaDisabled = 'false'
   }
 }
 
@@ -98,8 +100,8 @@ const showToken = async () => {
 }
 
 // One request and its answer, as a line.
-const line = ({ time, actor, method, path, authorization, presented, answered, status, code, verdict, lost }) => {
-  const item = make('li', '', { className: actor })
+const line = ({ number, time, actor, method, path, authorization, presented, answered, status, code, verdict, lost }) => {
+  const item = make('li', '', { className: actor, value: number })
   const brought = [presented && `cookie ${presented}`, { undefined: '“Bearer undefined”', token: 'access token', other: 'Authorization' }[authorization]]
   const got = [lost ? 'lost on the way' : null, answered && answered !== presented ? `cookie ${answered}` : null]
   const passage = [brought.filter(Boolean).join(' + ') || 'nothing', got.filter(Boolean).join(', ')].filter(Boolean).join(' → ')
@@ -113,27 +115,41 @@ const line = ({ time, actor, method, path, authorization, presented, answered, s
   return item
 }
 
-let told = 0 // the number of the newest line
+let newest = null // the entry of the newest line
 const showWire = () => {
-  const fresh = entries.filter(({ number }) => number > told)
-  if (fresh.length) {
-    told = fresh.at(-1).number
-    $('wire').prepend(...fresh.map(line).reverse())
-    while ($('wire').children.length > entries.length) $('wire').lastChild.remove()
-  }
+  const known = entries.indexOf(newest)
+  const fresh = entries.slice(known + 1)
+  if (known < 0) $('wire').replaceChildren()
+  $('wire').prepend(...fresh.map(line).reverse())
+  while ($('wire').children.length > entries.length) $('wire').lastChild.remove()
+  newest = entries.at(-1) ?? null
   const ahead = server.skipped ? `The server’s clock says ${timeOf(serverTime())}, ${clock(server.skipped)} ahead.` : ''
   const stopped = server.stopped_for > 0 ? ` The issuer is stopped for ${Math.ceil(server.stopped_for)} s.` : ''
-  $('clock').textContent = ahead + stopped
+  const fixed = server.may_skip ? '' : ' PostgreSQL has a clock of its own, which does not skip: what needs that is left out.'
+  $('clock').textContent = ahead + stopped + fixed
+  for (const button of document.querySelectorAll('[data-skips]')) button.hidden = !server.may_skip
 }
 
+// The session of this tab, over reloads: its id is no secret.
+const MINE = 'symbolon demo session'
+
 const showWhy = async () => {
-  const id = lastSession()
-  const told = id && (await explain(id))
-  if (!told || session.getSnapshot().status !== 'signed_out') return
-  $('summary').textContent = `The session ${told.summary}.`
+  const id = sessionStorage.getItem(MINE)
+  if (!id) return
+  // The page knows of a sign-out before the server does.
+  for (let tries = 0; tries < 20; tries++) {
+    const why = await explain(id).catch(nothing)
+    if (session.getSnapshot().status !== 'signed_out') return
+    if (why && !why.summary.startsWith('active')) return showExplanation(id, why)
+    await new Promise((done) => setTimeout(done, 500))
+  }
+}
+
+const showExplanation = (id, { summary, decisions }) => {
+  $('summary').textContent = `The session ${summary}.`
   $('explained').textContent = id
   $('decisions').replaceChildren(
-    ...told.decisions.map(({ time, kind, presented, current, user_agent }) => {
+    ...decisions.map(({ time, kind, presented, current, user_agent }) => {
       const item = make('li')
       const tokens = presented ? `: cookie ${presented} came while ${current} was current` : ''
       item.append(make('time', timeOf(time)), make('span', [`${kind}${tokens}`, user_agent && device(user_agent)].filter(Boolean).join(', by ')))
@@ -179,6 +195,7 @@ const show = () => {
   $('devices').hidden = now.status !== 'signed_in'
   $('why').hidden ||= now.status !== 'signed_out'
   if (now.status === 'signed_in') {
+    sessionStorage.setItem(MINE, now.session.session_id)
     define($('session'), {
       'signed in': when(now.session.create_time),
       'at the latest until': when(now.session.expire_time),
@@ -186,13 +203,14 @@ const show = () => {
       session: now.session.session_id,
     })
     showToken()
-  } else {
+  } else if (now.status === 'signed_out') {
     shown = null
+    for (const id of ['token', 'claims', 'session', 'sessions', 'frames']) $(id).replaceChildren()
   }
   if (status !== now.status) {
     const first = status === null || status === 'restoring'
     status = now.status
-    if (status === 'signed_out') look().then(showWhy).catch(nothing)
+    if (status === 'signed_out') showWhy()
     if (status === 'signed_in') {
       tell(first ? 'The cookie brought the session back' : `Signed in as ${now.session.subject}`)
       showSessions().catch(nothing)
@@ -219,19 +237,16 @@ $('sign-in').onsubmit = (event) => {
   })
 }
 // Plays a scene; only one plays at a time, or they would see each other's requests.
-const play = (button, scene) =>
-  busy(button, async () => {
-    const buttons = [...document.querySelectorAll('[data-scene]'), $('refresh')]
-    for (const one of buttons) one.disabled = true
+const play = (button, scene) => {
+  const all = [...document.querySelectorAll('[data-scene]'), $('refresh')]
+  const work = async () => {
     $('story').textContent = '…'
-    try {
-      $('story').textContent = await scenes[scene](session, $('frames'))
-    } finally {
-      await look().catch(nothing)
-      await showToken()
-      for (const one of buttons) one.disabled = false
-    }
-  })
+    $('story').textContent = await scenes[scene](session, $('frames'))
+    await look().catch(nothing)
+    await showToken()
+  }
+  return busy(button, work, all)
+}
 for (const button of document.querySelectorAll('[data-scene]')) button.onclick = () => play(button, button.dataset.scene)
 $('refresh').onclick = () => play($('refresh'), 'refresh')
 $('reload').onclick = () => location.reload()

@@ -2,7 +2,7 @@
 
 import { createSession } from '/symbolon.js'
 
-const session = createSession({ apiOrigins: [] })
+const session = createSession({ authUrl: document.documentElement.dataset.auth, apiOrigins: [] })
 const show = () => {
   const { status } = session.getSnapshot()
   const state = document.getElementById('state')

@@ -2,8 +2,11 @@
 
 const LONG_AGO = 400 // entries the page keeps, as the server does
 
-/** The server's state as it was last told: { now, skipped, may_skip, stopped_for, loses_next, generation }. */
-export let server = { skipped: 0, may_skip: true, stopped_for: 0, generation: null }
+/** Where the edge's routes begin. */
+export const AUTH = document.documentElement.dataset.auth
+
+/** The server's state as it was last told: { began, now, skipped, may_skip, stopped_for }. */
+export let server = { skipped: 0, may_skip: true, stopped_for: 0 }
 
 /** Every request to the edge and its answer, oldest first. */
 export const entries = []
@@ -25,9 +28,16 @@ export const look = async () => {
   // Two looks at once would show everything twice.
   while (looking) await looking
   looking = (async () => {
-    const { wire, ...state } = await (await fetch(`/dev/state/${last()}`, { cache: 'no-store' })).json()
-    server = state
-    ahead = state.now - Date.now()
+    const state = async () => (await fetch(`/dev/state/${last()}`, { cache: 'no-store' })).json()
+    let told = await state()
+    if (server.began && told.began !== server.began) {
+      // Another process: it counts from the beginning.
+      entries.length = 0
+      told = await state()
+    }
+    const { wire, ...rest } = told
+    server = rest
+    ahead = server.now - Date.now()
     entries.push(...wire)
     entries.splice(0, Math.max(0, entries.length - LONG_AGO))
   })()
@@ -39,19 +49,19 @@ export const look = async () => {
   for (const listener of listeners) listener()
 }
 
-/** Where the time line stands now; `since(mark)` is what came after it. */
-export const mark = async () => (await look(), last())
-export const since = async (mark) => (await look(), entries.filter((entry) => entry.number > mark))
+/** Where the time line stands now; `since(mark)` is what came after it, of the same session. */
+export const mark = async (session) => (await look(), { number: last(), id: session.getSnapshot().session?.session_id })
+export const since = async ({ number, id }) => (await look(), entries.filter((entry) => entry.number > number && entry.session_id === id))
 
 const post = async (path) => {
   const answer = await fetch(`/dev/${path}`, { method: 'POST', headers: { 'X-Symbolon-CSRF': '1' } })
-  const body = answer.status === 204 ? null : await answer.json()
+  const body = await answer.json().catch(() => null)
   if (!answer.ok) throw new Error(body?.detail ?? `the server answers ${answer.status}`)
   return body
 }
 
 export const skip = (seconds) => post(`skip/${Math.ceil(seconds)}`)
-export const loseNext = () => post('lose')
+export const lose = (times) => post(`lose/${times}`)
 export const stop = () => post('stop')
 export const thief = {
   /** Copies the cookie that comes with this very request. Answers its generation. */

@@ -21,7 +21,7 @@ const USERS: [(&str, &str); 2] = [("alice", "alice"), ("bob", "bob")];
 struct DemoUsers;
 
 /// The users, as the edge calls them.
-pub(in crate::cli) fn channel() -> Channel {
+pub(super) fn channel() -> Channel {
     wrap(CredentialVerifierServiceServer::new(DemoUsers))
 }
 
