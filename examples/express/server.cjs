@@ -5,8 +5,8 @@
 const { randomBytes, randomUUID, scrypt, timingSafeEqual } = require("node:crypto");
 const { promisify } = require("node:util");
 const express = require("express");
-const { issueTokens } = require("./symbolon.cjs");
-const { refreshCookie } = require("./cookie.cjs");
+const { issueTokens, supersede } = require("./symbolon.cjs");
+const { refreshCookie, refreshTokenIn } = require("./cookie.cjs");
 
 const setting = (name, otherwise) => process.env[name] ?? otherwise;
 /** What browsers call the edge: the same host as this backend's, which on a machine of one's own has two ports. */
@@ -80,6 +80,9 @@ async function main() {
       authentication: { amr: ["pwd"] },
       device: { user_agent: request.get("user-agent") ?? "", ip_address: request.ip },
     });
+    // Only now, so that nothing is lost if the new session fails; whether it succeeds is the old session's business.
+    const old = refreshTokenIn(edgeUrl, request.get("cookie"));
+    if (old) await supersede(old).catch((error) => console.error("could not end the session before:", error.code));
     response.set("Cache-Control", "no-store");
     response.append("Set-Cookie", refreshCookie(edgeUrl, tokens.refresh_token, tokens.refresh_token_expire_time));
     response.redirect(303, "/");

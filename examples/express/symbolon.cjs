@@ -28,7 +28,14 @@ function caller() {
   return metadata;
 }
 
-const call = promisify(client.IssueTokens.bind(client));
-const issueTokens = (request) => call(request, caller(), { deadline: Date.now() + 5000 });
+const issue = promisify(client.IssueTokens.bind(client));
+const revoke = promisify(client.RevokeSession.bind(client));
 
-module.exports = { issueTokens };
+/** Begins a session. */
+const issueTokens = (request) => issue(request, caller(), { deadline: Date.now() + 5000 });
+
+/** Ends the session that a new one took the place of, which waits for it no longer than so. */
+const supersede = (refreshToken) =>
+  revoke({ refresh_token: refreshToken, reason: "REVOKE_REASON_SUPERSEDED" }, caller(), { deadline: Date.now() + 2000 });
+
+module.exports = { issueTokens, supersede };
