@@ -68,7 +68,7 @@ mod master_key_rollout;
 mod migrating;
 mod moving;
 mod narrowing;
-mod nginx;
+mod one_host;
 mod operations;
 mod proto;
 mod rate_limits;

@@ -80,7 +80,9 @@ impl Ask {
 
     /// The bytes, for a connection that goes on.
     pub(crate) fn bytes(&self) -> Vec<u8> {
-        let mut bytes = format!("{} {} HTTP/1.1\r\nhost: localhost:8080\r\n", self.method, self.path).into_bytes();
+        let named = self.headers.iter().any(|(name, _)| name == "host");
+        let host = if named { "" } else { "host: localhost:8080\r\n" };
+        let mut bytes = format!("{} {} HTTP/1.1\r\n{host}", self.method, self.path).into_bytes();
         for (name, value) in &self.headers {
             bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
         }

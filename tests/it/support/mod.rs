@@ -13,6 +13,7 @@ mod contract;
 pub(crate) mod dashboard;
 mod database;
 mod dice;
+pub(crate) mod front;
 mod generated;
 pub(crate) mod http;
 pub(crate) mod http2;

@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 
 use super::issued;
-use crate::nginx::nginx;
+use crate::support::front::nginx;
 use crate::support::http::raw;
 use crate::support::{Answer, Application, Ask, Process, seconds, sign_in};
 
