@@ -70,6 +70,7 @@ mod moving;
 mod narrowing;
 mod one_host;
 mod operations;
+mod own_host;
 mod proto;
 mod rate_limits;
 mod readme;
