@@ -17,7 +17,7 @@ fn root() -> &'static Path {
 }
 
 /// What a command says, which must succeed.
-async fn said(mut command: Command) -> String {
+pub(crate) async fn said(mut command: Command) -> String {
     command.current_dir(root()).env("SYMBOLON_TOOLS", tools()).kill_on_drop(true);
     let ended = tokio::time::timeout(Duration::from_secs(300), command.output()).await;
     let output = ended.expect("it hangs").unwrap();
@@ -28,7 +28,7 @@ async fn said(mut command: Command) -> String {
 }
 
 /// `dev` whose access tokens live so long, and which pages at `origin` may call.
-async fn dev(dir: &Path, flags: &[&str], ttl: &str, origin: &str) -> Process {
+pub(crate) async fn dev(dir: &Path, flags: &[&str], ttl: &str, origin: &str) -> Process {
     let mut command = Process::command(dir);
     Process::say_dev(&mut command);
     command.args(flags).env_remove("SYMBOLON_ISSUER");

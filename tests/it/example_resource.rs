@@ -20,15 +20,15 @@ use crate::support::{Answer, Ask, Process};
 const ISSUER: &str = "http://localhost:8080";
 
 /// The service. Ends when dropped.
-struct Resource {
+pub(crate) struct Resource {
     grpc: String,
-    http: String,
+    pub(crate) http: String,
     task: JoinHandle<()>,
 }
 
 impl Resource {
     /// With keys from the edge, over HTTP.
-    async fn start(server: &Process, audience: &str) -> Self {
+    pub(crate) async fn start(server: &Process, audience: &str) -> Self {
         let issuer = Issuer::new(ISSUER).jwks_url(format!("http://{}/.well-known/jwks.json", server.edge));
         Self::of(Verifier::new(issuer, audience).start().await.unwrap()).await
     }
