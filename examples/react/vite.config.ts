@@ -1,6 +1,6 @@
 import react from '@vitejs/plugin-react'
 import { defineConfig } from 'vite'
-import { symbolon } from './vite-symbolon'
+import { symbolon } from './vite-symbolon.ts'
 
 const { EDGE_URL = 'http://localhost:8080', API_URL = 'http://localhost:3002' } = process.env
 
