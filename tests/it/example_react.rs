@@ -8,13 +8,14 @@ use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use symbolon_verifier::{Issuer, Verifier};
 use tempfile::TempDir;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
 use crate::browser::{dev, said};
 use crate::example_resource::Resource;
-use crate::support::http::raw;
+use crate::support::http::Connection;
 use crate::support::{Application, Ask, Browser, Process, tools};
 
 /// So many scenarios there are at least: who loses some has not made them right.
@@ -46,32 +47,42 @@ impl Vite {
     /// `vite` with these words, in front of an edge and of an API.
     async fn start(words: &[&str], port: u16, edge: &str, api: &str) -> Self {
         tokio::task::spawn_blocking(application).await.unwrap();
-        let child = Command::new("node")
+        let mut child = Command::new("node")
             .arg("node_modules/vite/bin/vite.js")
             .args(words)
             .args(["--port", &port.to_string()])
             .current_dir(application())
             .env("EDGE_URL", format!("http://{edge}"))
             .env("API_URL", format!("http://{api}"))
+            .env("NO_COLOR", "1")
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
+            .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()
             .unwrap();
         let address = format!("localhost:{port}");
+        let mut said = BufReader::new(child.stdout.take().unwrap()).lines();
+        // Not by connecting until it works: on a port that nobody listens on yet, a connection may meet itself.
         let listening = async {
-            while TcpStream::connect(&address).await.is_err() {
-                tokio::time::sleep(Duration::from_millis(20)).await;
+            while let Some(line) = said.next_line().await.unwrap() {
+                if line.contains(&format!("http://{address}/")) {
+                    return;
+                }
             }
+            panic!("Vite ended before it served");
         };
         tokio::time::timeout(Duration::from_secs(60), listening).await.expect("Vite does not listen");
+        tokio::spawn(async move { while let Ok(Some(_)) = said.next_line().await {} });
         Self { address, _child: child }
     }
 
     /// What stands behind it as `/api` is shown of these Cookie headers; `None` if it is not asked.
     async fn passed_on(&self, api: &Application, ask: Ask, cookies: &[&str]) -> Option<Vec<String>> {
         let ask = cookies.iter().fold(ask, |ask, cookie| ask.header("cookie", cookie));
-        raw(&self.address, &ask.bytes()).await;
+        let mut connection = Connection::open(&self.address).await;
+        connection.write(&ask.bytes()).await;
+        // After one that only asks to go on there is another.
+        while connection.answer().await.is_some_and(|answer| answer.status == 100) {}
         api.saw_in("cookie")
     }
 }
@@ -87,7 +98,8 @@ impl Played {
         let port = free_port();
         let dir = tempfile::tempdir().unwrap();
         let edge = dev(dir.path(), &[], ttl, &format!("http://localhost:{port}")).await;
-        let resource = Resource::start(&edge, "api").await;
+        let issuer = Issuer::new(format!("http://{}", edge.edge));
+        let resource = Resource::of(Verifier::new(issuer, "api").start().await.unwrap()).await;
         let vite = Vite::start(words, port, &edge.edge, &resource.http).await;
         Self { vite, _running: (edge, resource, dir) }
     }
@@ -127,10 +139,10 @@ async fn the_edge_lives_behind_vite_under_its_own_url_and_under_vites() {
             let (listen, public) = (format!("localhost:{edge}"), format!("http://localhost:{cookie}"));
             let dir = tempfile::tempdir().unwrap();
             let env = [("SYMBOLON_EDGE_LISTEN", listen.as_str()), ("SYMBOLON_EDGE_PUBLIC_URL", &public)];
-            let server = Process::dev(dir.path(), &env).await;
+            let _server = Process::dev(dir.path(), &env).await;
             let application = Application::start().await;
             let api = format!("127.0.0.1:{}", application.port);
-            let vite = Vite::start(words, port, &server.edge, &api).await;
+            let vite = Vite::start(words, port, &listen, &api).await;
             let mut browser = Browser::signed_in(&vite.address, "alice").await;
             assert!(browser.cookie().unwrap().starts_with(&format!("symbolon-{cookie}=sr1_")));
             let refresh = Ask::refresh().header("cookie", "theme=dark");
@@ -154,7 +166,7 @@ async fn whatever_else_stands_in_the_jar_goes_through_vite_unharmed_and_the_refr
     let [api_at, edge_at] = [&api, &edge].map(|it| format!("127.0.0.1:{}", it.port));
     // Upstreams that would take what is the edge's, and that speak WebSocket, as somebody may add them.
     let config = r#"
-        import config from './vite.config'
+        import config from './vite.config.ts'
         const proxy = { '/au': 'http://127.0.0.1:1', ...config.server.proxy }
         proxy['/api/'].ws = true
         proxy['/'] = { ...proxy['/api/'], rewrite: undefined, bypass: ({ url }) => url.startsWith('/any') ? undefined : url }
@@ -162,7 +174,8 @@ async fn whatever_else_stands_in_the_jar_goes_through_vite_unharmed_and_the_refr
     tokio::task::spawn_blocking(application).await.unwrap();
     std::fs::write(application().join("more.config.ts"), config).unwrap();
     for words in [&[][..], &["preview"]] {
-        let vite = Vite::start(&[words, &["--config", "more.config.ts"]].concat(), free_port(), &edge_at, &api_at).await;
+        let vite =
+            Vite::start(&[words, &["--config", "more.config.ts"]].concat(), free_port(), &edge_at, &api_at).await;
         let nothing = Vec::<String>::new;
         let one = |jar: &str| vec![jar.to_owned()];
         for (cookies, left) in [
@@ -186,7 +199,10 @@ async fn whatever_else_stands_in_the_jar_goes_through_vite_unharmed_and_the_refr
             // Quotes hide nothing.
             (&["a=\"x; symbolon-8080=sr1_x; b=y\""], one("a=\"x; b=y\"")),
             // What only looks like it is somebody else's.
-            (&["mysymbolon-8080=1; symbolon-x=2; a=symbolon-1=1; symbolon-2; =3"], one("mysymbolon-8080=1; symbolon-x=2; a=symbolon-1=1; symbolon-2; =3")),
+            (
+                &["mysymbolon-8080=1; symbolon-x=2; a=symbolon-1=1; symbolon-2; =3"],
+                one("mysymbolon-8080=1; symbolon-x=2; a=symbolon-1=1; symbolon-2; =3"),
+            ),
             (&["a=b=c==; d=\"e f\"; g=%20; h"], one("a=b=c==; d=\"e f\"; g=%20; h")),
             // No browser sends these: rather no cookie than the wrong one.
             (&["a=1; renamed=sr1_x"], nothing()),

@@ -28,12 +28,12 @@ pub(crate) struct Resource {
 
 impl Resource {
     /// With keys from the edge, over HTTP.
-    pub(crate) async fn start(server: &Process, audience: &str) -> Self {
+    async fn start(server: &Process, audience: &str) -> Self {
         let issuer = Issuer::new(ISSUER).jwks_url(format!("http://{}/.well-known/jwks.json", server.edge));
         Self::of(Verifier::new(issuer, audience).start().await.unwrap()).await
     }
 
-    async fn of(verifier: Verifier) -> Self {
+    pub(crate) async fn of(verifier: Verifier) -> Self {
         assert!(verifier.is_ready());
         let grpc = TcpListener::bind("localhost:0").await.unwrap();
         let http = TcpListener::bind("localhost:0").await.unwrap();

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::support::http::raw;
 use crate::support::{Answer, Application, Ask, Browser, Process};
 
 /// The program, in a process of its own. Killed when dropped.
@@ -17,9 +18,15 @@ struct Ssr {
 
 impl Ssr {
     async fn before(edge: &str) -> Self {
+        Self::with(edge, edge).await
+    }
+
+    /// In front of an edge that browsers call otherwise.
+    async fn with(edge: &str, public: &str) -> Self {
         let mut child = Command::new("node")
             .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("examples/ssr/server.js"))
             .env("EDGE_URL", format!("http://{edge}"))
+            .env("PUBLIC_URL", format!("http://{public}"))
             .env("PORT", "0")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -116,11 +123,12 @@ async fn an_issuer_or_an_edge_that_is_away_leaves_it_unknown_and_nothing_is_lost
     let (grpc, issuer) = (server.grpc.clone(), format!("http://{}", server.grpc));
     let mut command = Process::command(other.path());
     command.arg("edge").env("SYMBOLON_EDGE_LISTEN", "localhost:0").env("SYMBOLON_EDGE_ISSUER_URL", issuer);
-    // Its cookie has the name of the other's.
+    // It has no users of its own: the sign-in is the other's, whose place it takes.
     command.env("SYMBOLON_EDGE_PUBLIC_URL", format!("http://{}", server.edge));
     let edge = Process::start(command).await;
-    let ssr = Ssr::before(&edge.edge).await;
+    let ssr = Ssr::with(&edge.edge, &server.edge).await;
     let mut browser = Browser::signed_in(&server.edge, "alice").await;
+    assert_says(&ssr.load(&mut browser).await, "Signed in as alice");
     server.kill().await;
     assert_unknown(&ssr.load(&mut browser).await, "the issuer is away");
 
@@ -149,6 +157,7 @@ async fn the_edge_is_asked_as_the_users_browser_would_ask() {
     }
     let forwarded = asked["x-forwarded-for"].to_str().unwrap();
     assert!(["198.51.100.1, 127.0.0.1", "198.51.100.1, ::1", "198.51.100.1, ::ffff:127.0.0.1"].contains(&forwarded));
-    assert_eq!(Ask::get("/favicon.ico").header("cookie", "symbolon-8080=sr1_x").of(&ssr.address).await.status, 404);
+    let picture = Ask::get("/favicon.ico").header("cookie", "symbolon-8080=sr1_x");
+    assert_eq!(raw(&ssr.address, &picture.bytes()).await.unwrap().status, 404);
     assert!(edge.saw().is_empty(), "a picture asked the edge");
 }
