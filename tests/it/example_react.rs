@@ -165,12 +165,12 @@ async fn whatever_else_stands_in_the_jar_goes_through_vite_unharmed_and_the_refr
     let [api, edge] = [Application::start().await, Application::start().await];
     let [api_at, edge_at] = [&api, &edge].map(|it| format!("127.0.0.1:{}", it.port));
     // Upstreams that would take what is the edge's, and that speak WebSocket, as somebody may add them.
-    let config = r#"
+    let config = r"
         import config from './vite.config.ts'
         const proxy = { '/au': 'http://127.0.0.1:1', ...config.server.proxy }
         proxy['/api/'].ws = true
         proxy['/'] = { ...proxy['/api/'], rewrite: undefined, bypass: ({ url }) => url.startsWith('/any') ? undefined : url }
-        export default { ...config, server: { ...config.server, proxy }, preview: { ...config.preview, proxy } }"#;
+        export default { ...config, server: { ...config.server, proxy }, preview: { ...config.preview, proxy } }";
     tokio::task::spawn_blocking(application).await.unwrap();
     std::fs::write(application().join("more.config.ts"), config).unwrap();
     for words in [&[][..], &["preview"]] {

@@ -7,6 +7,7 @@ use futures_util::future::join_all;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
+use crate::support::alone::frozen;
 use crate::support::http::raw;
 use crate::support::{Answer, Application, Ask, Browser, Process};
 
@@ -136,6 +137,10 @@ async fn an_issuer_or_an_edge_that_is_away_leaves_it_unknown_and_nothing_is_lost
     assert_says(&ssr.load(&mut browser).await, "Signed in as alice");
     edge.kill().await;
     assert_unknown(&ssr.load(&mut browser).await, "the edge is away");
+    // One that accepts and says nothing.
+    let (frozen, _kept) = frozen().await;
+    let ssr = Ssr::before(frozen.strip_prefix("http://").unwrap()).await;
+    assert_unknown(&ssr.load(&mut browser).await, "the edge hangs");
 }
 
 /// R-EDGE-03, R-OPS-06
