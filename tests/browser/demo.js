@@ -171,7 +171,7 @@ const page = {
         await page.evaluate(source)
         const { violations } = await page.evaluate(() => axe.run())
         assert.deepEqual(violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]), [], `${colorScheme}, signed ${state}`)
-        if (process.env.SYMBOLON_PICTURES && state === 'in') await page.screenshot({ path: `${process.env.SYMBOLON_PICTURES}/page-${colorScheme}.png`, clip: { x: 100, y: 0, width: 1080, height: 1750 }, fullPage: true })
+        if (process.env.SYMBOLON_PICTURES && state === 'in') await page.screenshot({ path: `${process.env.SYMBOLON_PICTURES}/page-${colorScheme}.png`, clip: { x: 100, y: 0, width: 1080, height: 1680 }, fullPage: true })
         if (state === 'in') await page.getByRole('button', { name: 'Sign out everywhere', exact: true }).click()
         await page.getByLabel('User name').waitFor()
       }

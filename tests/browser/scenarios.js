@@ -150,7 +150,7 @@ export const scenarios = {
   },
 
   'a sign-out during an outage is finished before any later refresh': async (stage) => {
-    const { tab, cookies, context } = await stage.profile()
+    const { tab, cookies } = await stage.profile()
     const page = await tab()
     await page.signIn()
     const [stolen] = await cookies()
@@ -167,8 +167,9 @@ export const scenarios = {
     assert.equal(await another.status(), 'signed_out')
     assert.equal(stage.count('/auth/refresh'), 0)
     // Revoked: even a copy of the cookie is worth nothing.
-    await context.addCookies([stolen])
-    const thief = await (await tab({ restore: 'always' })).ready()
+    const elsewhere = await stage.profile()
+    await elsewhere.context.addCookies([stolen])
+    const thief = await (await elsewhere.tab({ restore: 'always' })).ready()
     assert.deepEqual([await thief.status(), (await thief.snapshot()).reason], ['signed_out', 'session_revoked'])
   },
 

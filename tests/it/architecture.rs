@@ -117,6 +117,8 @@ fn only_the_store_knows_sea_orm() {
 fn nothing_looks_at_the_composition_root_or_the_configuration() {
     assert_absent(&["crate::cli"], |source| !source.is_in(&["cli/"]));
     assert_absent(&["crate::config"], |source| !source.is_in(&["cli/", "config/", "config.rs"]));
+    // What only `dev` has is in nobody else's way.
+    assert_absent(&["dev::"], |source| !source.is_in(&["cli/mod.rs", "cli/dev.rs", "cli/dev/"]));
     // And the configuration looks at nobody.
     let rooms = ["crate::cli", "crate::store", "crate::service", "crate::rpc", "crate::keys", "crate::session"];
     assert_absent(&rooms, |source| source.is_in(&["config/", "config.rs"]));

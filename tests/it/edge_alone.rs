@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::process::Command;
 
 use crate::support::verifier::{Says, Verifier};
-use crate::support::{Ask, Browser, MASTER_KEY, Process, assert_says, sentence};
+use crate::support::{Ask, Browser, MASTER_KEY, Process, assert_says, sentence, sign_in};
 
 const HERE: [(&str, &str); 2] =
     [("SYMBOLON_EDGE_LISTEN", "localhost:0"), ("SYMBOLON_EDGE_PUBLIC_URL", "http://localhost:8080")];
@@ -19,10 +19,10 @@ fn command(dir: &Path, subcommand: &str, env: &[(&str, &str)]) -> Command {
 
 /// What only `dev` has, `there` says whether it is there.
 async fn assert_demonstration(edge: &str, there: bool) {
-    for path in ["/", "/scenes.js", "/dev/state/0"] {
-        assert_eq!(Ask::get(path).of(edge).await.status == 200, there, "{path}");
+    for path in ["/", "/scenes.js", "/tab", "/dev/state/0"] {
+        assert_eq!(Ask::get(path).header("host", edge).of(edge).await.status == 200, there, "{path}");
     }
-    for path in ["/dev/lose", "/dev/stop", "/dev/skip/1", "/dev/thief/refresh/1"] {
+    for path in ["/dev/lose/1", "/dev/stop", "/dev/skip/1", "/dev/thief/copy", "/dev/thief/refresh/1"] {
         assert_eq!(Ask::new("POST", path).of(edge).await.status == 404, !there, "{path}");
     }
 }
@@ -169,16 +169,14 @@ async fn dev_is_an_edge_under_every_name_of_this_machine_with_two_users() {
 async fn dev_that_has_skipped_goes_on_from_there_when_it_is_started_again() {
     let dir = tempfile::tempdir().unwrap();
     let first = service(dir.path()).await;
-    let mut browser = Browser::signed_in(&first.edge, "alice").await;
-    let skip = Ask::new("POST", "/dev/skip/600").header("origin", "http://localhost:8080").header("x-symbolon-csrf", "1");
-    let skip = skip.header("host", &first.edge);
+    let skip = Ask::page("POST", "/dev/skip/600").header("host", &first.edge);
     assert_eq!(skip.of(&first.edge).await.status, 204);
-    assert_eq!(browser.ask(&first.edge, &Ask::refresh()).await.status, 200);
+    let issued = first.client().await.issue_tokens(sign_in("alice")).await.unwrap().into_inner();
     assert!(first.terminate().await.0.success());
+
     let second = service(dir.path()).await;
     let state = Ask::get("/dev/state/0").header("host", &second.edge).of(&second.edge).await;
     assert_eq!(state.json()["skipped"], 600);
-    let refreshed = browser.ask(&second.edge, &Ask::refresh()).await;
-    let check = Ask::get("/auth/check").bearer(&refreshed.access_token());
+    let check = Ask::get("/auth/check").bearer(&issued.tokens.unwrap().access_token);
     assert_eq!(check.of(&second.edge).await.status, 200, "its tokens are of the future");
 }

@@ -39,8 +39,7 @@ async fn a_server_on_a_full_disk_is_not_ready_and_says_why_until_there_is_room()
     };
     assert_ask_again(&refused);
     assert!(tokens.len() > 5, "{}", tokens.len());
-    let said = String::from_utf8(server.output()).unwrap();
-    assert_says(&said, &["the disk is full: make room; what was acknowledged is safe"]);
+    server.says("the disk is full: make room; what was acknowledged is safe").await;
     // What is smaller than a sign-in may fit yet, as what readiness tries does: then there is room for a few more.
     let mut answer = String::new();
     for _ in 0..300 {
@@ -95,14 +94,13 @@ async fn a_postgres_without_room_loses_nothing_and_goes_on_when_there_is_room() 
 
     assert_ask_again(&issue(&mut client).await.unwrap_err());
     assert_ask_again(&client.refresh_tokens(redeem(&token)).await.unwrap_err());
-    let said = String::from_utf8(server.output()).unwrap();
-    assert_says(&said, &["the disk is full: make room; what was acknowledged is safe"]);
+    server.says("the disk is full: make room; what was acknowledged is safe").await;
     let answer = server.get("/readyz").await;
     assert!(answer.starts_with("HTTP/1.1 503") && answer.contains("does not take writes"), "{answer}");
 
     database.execute_unprepared("DROP FUNCTION full_disk CASCADE").await.unwrap();
     client.refresh_tokens(redeem(&token)).await.unwrap();
     assert!(server.get("/readyz").await.starts_with("HTTP/1.1 200"), "it is not ready again");
-    assert_says(&String::from_utf8(server.output()).unwrap(), &["there is room on the disk again"]);
+    server.says("there is room on the disk again").await;
     database.close().await.unwrap();
 }

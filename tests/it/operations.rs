@@ -143,15 +143,21 @@ async fn a_stranger_who_follows_the_page_has_a_service_that_serves() {
     assert!(said.contains("must be owner"), "{said}");
 }
 
+/// Links and pictures of every page there is for people.
 #[test]
-fn what_the_page_links_to_is_there() {
-    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs");
-    let page = std::fs::read_to_string(docs.join("operations.md")).unwrap();
-    let links = page.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
-    let files = links.filter(|link| !link.is_empty() && !link.starts_with("https:"));
-    let files: Vec<_> = files.collect();
-    assert!(files.len() > 5, "{files:?}");
-    for file in files {
-        assert!(docs.join(file).exists(), "docs/operations.md names {file}, which is not there");
+fn what_pages_link_to_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let listed = Command::new("git").args(["ls-files", "*.md"]).current_dir(root).output().unwrap();
+    let mut seen = 0;
+    for page in String::from_utf8(listed.stdout).unwrap().lines() {
+        let text = std::fs::read_to_string(root.join(page)).unwrap();
+        let ends = [("](", &[')', '#'][..]), ("src=\"", &['"']), ("srcset=\"", &['"'])];
+        let links =
+            ends.iter().flat_map(|(begin, end)| text.split(begin).skip(1).filter_map(|rest| rest.split(*end).next()));
+        for link in links.filter(|link| !link.is_empty() && !link.contains(':') && !link.contains(' ')) {
+            seen += 1;
+            assert!(root.join(page).parent().unwrap().join(link).exists(), "{page} names {link}, which is not there");
+        }
     }
+    assert!(seen > 100, "only {seen} links");
 }

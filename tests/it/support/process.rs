@@ -131,6 +131,18 @@ impl Process {
         self.output.lock().unwrap().clone()
     }
 
+    /// Waits until it has said this: what it says is read when there is time.
+    pub(crate) async fn says(&self, this: &str) {
+        let said = || String::from_utf8_lossy(&self.output()).into_owned();
+        for _ in 0..500 {
+            if said().contains(this) {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("it never says {this}:\n{}", said());
+    }
+
     /// Fails if it had to heal a session. The refresh rule forgives a database that lost a rotation, so that a token
     /// works does not say that nothing was lost.
     pub(crate) fn assert_healed_nothing(&self) {
