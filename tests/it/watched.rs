@@ -168,7 +168,7 @@ async fn every_query_of_dashboard_and_alerts_is_answered_by_a_prometheus_that_sc
     let foreign = foreign().await;
     let mut loaded = Loaded::start().await;
     let prometheus = Prometheus::start(&loaded.server.ops).await;
-    let mut silent: Vec<_> = queries().into_iter().map(|query| query.replace("$__rate_interval", "1m")).collect();
+    let mut silent: Vec<_> = queries().map(|query| query.replace("$__rate_interval", "1m")).collect();
     for Alert { query, .. } in alerts() {
         // Without the bound, which is there to be kept.
         let bound = [" == ", " > ", " < "].iter().filter_map(|sign| query.rfind(sign)).max().unwrap();

@@ -132,16 +132,15 @@ async fn only_under_our_name(State(stage): State<Arc<Stage>>, request: Request, 
 
 /// What changes something is for the page, as at the edge.
 async fn only_our_page(State(stage): State<Arc<Stage>>, request: Request, next: Next) -> Response {
-    match decide(&csrf::Asked::of(request.method(), request.headers(), false), &stage.origins) {
-        csrf::Verdict::Admitted => next.run(request).await,
-        _ => StatusCode::FORBIDDEN.into_response(),
-    }
+    let asked = csrf::Asked::of(request.method(), request.headers(), false);
+    let admitted = decide(&asked, &stage.origins) == csrf::Verdict::Admitted;
+    if admitted { next.run(request).await } else { StatusCode::FORBIDDEN.into_response() }
 }
 
 /// `GET /dev/state/{after}`: what there is to show, and what went over the wire after this entry.
 async fn state(State(stage): State<Arc<Stage>>, Path(after): Path<u64>) -> Response {
     let timeline = stage.timeline.lock().unwrap_or_else(PoisonError::into_inner);
-    let state = json!({
+    let told = json!({
         "began": stage.began.millis(),
         "now": stage.clock.now().millis(),
         "skipped": stage.clock.skipped().as_secs(),
@@ -149,7 +148,7 @@ async fn state(State(stage): State<Arc<Stage>>, Path(after): Path<u64>) -> Respo
         "stopped_for": stage.outage.left().as_secs_f64(),
         "wire": timeline.after(after).collect::<Vec<_>>(),
     });
-    answer(StatusCode::OK, &state)
+    answer(StatusCode::OK, &told)
 }
 
 /// `POST /dev/skip/{seconds}`: sets the server's clock forward.
