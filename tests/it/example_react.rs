@@ -15,6 +15,7 @@ use tokio::process::{Child, Command};
 
 use crate::browser::{dev, said};
 use crate::example_resource::Resource;
+use crate::support::front::JARS;
 use crate::support::http::Connection;
 use crate::support::{Application, Ask, Browser, Process, tools};
 
@@ -178,33 +179,17 @@ async fn whatever_else_stands_in_the_jar_goes_through_vite_unharmed_and_the_refr
             Vite::start(&[words, &["--config", "more.config.ts"]].concat(), free_port(), &edge_at, &api_at).await;
         let nothing = Vec::<String>::new;
         let one = |jar: &str| vec![jar.to_owned()];
+        for (cookies, left) in JARS {
+            let cookies: Vec<_> = cookies.iter().map(|header| header.replace('$', "symbolon-8080")).collect();
+            let left = if left.is_empty() { nothing() } else { one(&left.replace('$', "symbolon-8080")) };
+            let cookies: Vec<_> = cookies.iter().map(String::as_str).collect();
+            let passed_on = vite.passed_on(&api, Ask::get("/api/orders"), &cookies).await;
+            assert_eq!(passed_on, Some(left), "{words:?} {cookies:?}");
+        }
+        let several = &["symbolon-8080=x; a=1; symbolon-8080=y; symbolon-5173=z; c=3; symbolon-1="][..];
+        // No browser sends the last two: rather no cookie than the wrong one.
         for (cookies, left) in [
-            (&["symbolon-8080=sr1_x"][..], nothing()),
-            (&["symbolon-8080="], nothing()),
-            (&[" \tsymbolon-8080 =\tsr1_x;"], nothing()),
-            (&["__Host-Http-symbolon=sr1_x"], nothing()),
-            (&["__HOST-HTTP-SYMBOLON=sr1_x"], nothing()),
-            (&["a=1; b=2"], one("a=1; b=2")),
-            (&["symbolon-8080=sr1_x; a=1; b=2"], one("a=1; b=2")),
-            (&["a=1; symbolon-8080=sr1_x; b=2"], one("a=1; b=2")),
-            (&["a=1;symbolon-8080=sr1_x;b=2"], one("a=1;b=2")),
-            // Two of the name, beside each other and apart, and more.
-            (&["symbolon-8080=sr1_x; symbolon-8080=sr1_y"], nothing()),
-            (&["a=1; symbolon-8080=sr1_x; symbolon-8080=sr1_y; b=2"], one("a=1; b=2")),
-            (&["symbolon-8080=x; a=1; symbolon-8080=y; b=2; symbolon-5173=z; c=3; symbolon-1="], one("a=1; b=2; c=3")),
-            (&["symbolon-8080=sr1_x; a=1; __Host-Http-symbolon=sr1_y"], one("a=1")),
-            // In headers of their own.
-            (&["a=1", "symbolon-8080=sr1_x", "b=2"], one("a=1; b=2")),
-            (&["symbolon-8080=sr1_x", "symbolon-8080=sr1_y", "b=2"], one("b=2")),
-            // Quotes hide nothing.
-            (&["a=\"x; symbolon-8080=sr1_x; b=y\""], one("a=\"x; b=y\"")),
-            // What only looks like it is somebody else's.
-            (
-                &["mysymbolon-8080=1; symbolon-x=2; a=symbolon-1=1; symbolon-2; =3"],
-                one("mysymbolon-8080=1; symbolon-x=2; a=symbolon-1=1; symbolon-2; =3"),
-            ),
-            (&["a=b=c==; d=\"e f\"; g=%20; h"], one("a=b=c==; d=\"e f\"; g=%20; h")),
-            // No browser sends these: rather no cookie than the wrong one.
+            (several, one("a=1; c=3")),
             (&["a=1; renamed=sr1_x"], nothing()),
             (&["a=1, symbolon-8080=sr1_x"], nothing()),
         ] {

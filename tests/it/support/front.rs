@@ -178,3 +178,32 @@ pub(crate) fn free<const COUNT: usize>() -> [u16; COUNT] {
     let held = [(); COUNT].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     held.each_ref().map(|listener| listener.local_addr().unwrap().port())
 }
+
+/// Jars as headers, and what is left of them for whoever is not the edge; `$` stands for the cookie's name.
+pub(crate) const JARS: [(&[&str], &str); 21] = [
+    (&["$=sr1_x"], ""),
+    (&["$="], ""),
+    (&[" \t$ =\tsr1_x;"], ""),
+    (&["__Host-Http-symbolon=sr1_x"], ""),
+    (&["__HOST-HTTP-SYMBOLON=x; a=1"], "a=1"),
+    (&["a=1; b=2"], "a=1; b=2"),
+    (&["$=sr1_x; a=1; b=2"], "a=1; b=2"),
+    (&["a=1; $=sr1_x; b=2"], "a=1; b=2"),
+    (&["a=1; b=2; $=sr1_x"], "a=1; b=2"),
+    (&["a=1;$=sr1_x;b=2"], "a=1;b=2"),
+    // Two of the name, beside each other and apart, and three.
+    (&["$=sr1_x; $=sr1_y"], ""),
+    (&["a=1; $=sr1_x; $=sr1_y; b=2"], "a=1; b=2"),
+    (&["$=sr1_x; a=1; $=sr1_y"], "a=1"),
+    (&["$=sr1_x; a=1; $=sr1_y; b=2; $=sr1_z; c=3"], "a=1; b=2; c=3"),
+    (&["$=sr1_x; a=1; __Host-Http-symbolon=sr1_y"], "a=1"),
+    // In headers of their own.
+    (&["a=1", "$=sr1_x", "b=2"], "a=1; b=2"),
+    (&["$=sr1_x", "$=sr1_y", "b=2"], "b=2"),
+    (&["a=1; $=sr1_x", "$=sr1_y; b=2"], "a=1; b=2"),
+    // Quotes hide nothing.
+    (&["a=\"x; $=sr1_x; b=y\""], "a=\"x; b=y\""),
+    // What only looks like it is somebody else's.
+    (&["my$=1; $x=2; a=$=1; $; =3"], "my$=1; $x=2; a=$=1; $; =3"),
+    (&["a=b=c==; d=\"e f\"; g=%20; h"], "a=b=c==; d=\"e f\"; g=%20; h"),
+];
