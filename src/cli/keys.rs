@@ -173,7 +173,7 @@ async fn rewrap(configured: Configured) -> Result<(), Failure> {
 /// happens to be held here says nothing.
 async fn give_up(lost: u8, configured: Configured) -> Result<(), Failure> {
     let config = config(&configured)?;
-    let _telemetry = start_telling(&config.told)?;
+    let telemetry = start_telling(&config.told)?;
     alone(&data_dir::database(&config)?).await?;
     let (store, keys) = open(&config).await?;
     for key in keys.iter() {
@@ -202,6 +202,7 @@ async fn give_up(lost: u8, configured: Configured) -> Result<(), Failure> {
         let others = others.into_iter().collect::<Vec<_>>().join(", ");
         told.push(format!("nothing to do: what signs, or will, is sealed under other master keys: {others}"));
     }
+    drop(telemetry);
     print(&told.join("\n"))
 }
 

@@ -31,7 +31,7 @@ pub(super) struct Restore {
 
 pub(super) async fn restore(Restore { file, keep_sessions, configured }: Restore) -> Result<(), Failure> {
     let config = data_dir::config(&configured)?;
-    let _telemetry = start_telling(&config.told)?;
+    let telemetry = start_telling(&config.told)?;
     let url = data_dir::database(&config)?;
     let ended = match (&url, file) {
         (Url::Sqlite(place), Some(file)) => {
@@ -56,6 +56,8 @@ pub(super) async fn restore(Restore { file, keep_sessions, configured }: Restore
     } else {
         format!("{ended} sessions are ended: everybody signs in again")
     };
+    // What it tells of it stands before what it says.
+    drop(telemetry);
     print(&format!("{url} is restored\n{sessions}"))
 }
 
