@@ -31,5 +31,10 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let files = compiler.file_descriptor_set();
     tonic_prost_build::configure().btree_map(".").skip_debug(SECRET).compile_fds(files)?;
+
+    // Envoy's contract is not ours to describe, so reflection does not know it.
+    let envoy = protox::compile(["envoy/service/auth/v3/external_auth.proto"], ["proto"])?;
+    let secret = ["envoy.service.auth.v3.HeaderValue", "envoy.service.auth.v3.AttributeContext.HttpRequest"];
+    tonic_prost_build::configure().build_client(false).btree_map(".").skip_debug(secret).compile_fds(envoy)?;
     Ok(())
 }

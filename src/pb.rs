@@ -18,6 +18,12 @@ pub mod identity {
     tonic::include_proto!("symbolon.identity.v1");
 }
 
+/// `envoy.service.auth.v3`: of Envoy's ext_authz what a gateway asks and is told.
+pub mod envoy {
+    #![expect(clippy::pedantic, clippy::allow_attributes, missing_docs, reason = "generated")]
+    tonic::include_proto!("envoy.service.auth.v3");
+}
+
 /// Stands for a secret that is there; an empty one shows that it is not.
 struct Redacted<'a>(&'a str);
 
@@ -87,5 +93,18 @@ impl fmt::Debug for identity::VerifyCredentialsRequest {
             .field("user_agent", &self.user_agent)
             .field("ip_address", &self.ip_address)
             .finish()
+    }
+}
+
+/// Cookies and tokens go through it: a name has to do.
+impl fmt::Debug for envoy::HeaderValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HeaderValue").field("key", &self.key).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for envoy::attribute_context::HttpRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRequest").field("method", &self.method).field("path", &self.path).finish_non_exhaustive()
     }
 }

@@ -4,6 +4,7 @@ mod page;
 mod stage;
 mod thief;
 mod timeline;
+mod upstream;
 mod world;
 
 use std::fmt::Write;
@@ -34,14 +35,20 @@ pub(super) struct Dev {
     /// Serves the edge by https, with a certificate made now and thrown away, so that the cookie is the real one
     #[arg(long)]
     https: bool,
+    /// Has pages see no token: the edge in BFF mode, the exchange for a gateway, and an upstream that shows who it is told you are
+    #[arg(long, conflicts_with = "https")]
+    bff: bool,
 }
 
-pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
+pub(super) async fn dev(Dev { configured, https, bff }: Dev) -> Result<(), Failure> {
     let loaded = from_process(Profile::Dev, configured.config.as_deref(), tls::check)?;
     let telling = start_telemetry(&loaded)?;
     let mut config = loaded.config;
     let followed = Followed::new(&config, Profile::Dev);
 
+    if bff {
+        config.behind_a_gateway();
+    }
     let mut listeners = Listeners::bind(&config, this_machine()).await?;
     config.edge_bound_to(listeners.edge_port()?);
     let throw_away = https.then(ThrowAway::make).transpose()?;
@@ -69,7 +76,7 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
 
     let pin = throw_away.as_ref().map(|throw_away| throw_away.pin.clone());
     let banner = banner(&config, &listeners, &url.to_string(), taken.len(), &keys_are, pin.as_deref())?;
-    let mut edge_listeners = std::mem::take(&mut listeners.edge);
+    let [mut edge_listeners, gateway] = [&mut listeners.edge, &mut listeners.gateway].map(std::mem::take);
     if let Some(throw_away) = throw_away {
         edge_listeners = vec![throw_away.before(edge_listeners).await?];
     }
@@ -91,7 +98,12 @@ pub(super) async fn dev(Dev { configured, https }: Dev) -> Result<(), Failure> {
         timeline: Mutex::default(),
         thief: Thief::default(),
     };
-    running.serve_edge(Arc::clone(&edge), edge_listeners, |routes| Arc::new(stage).around(routes));
+    running.serve_gateway(Arc::clone(&edge), gateway);
+    if bff {
+        running.serve_edge(Arc::clone(&edge), edge_listeners, upstream::beside);
+    } else {
+        running.serve_edge(Arc::clone(&edge), edge_listeners, |routes| Arc::new(stage).around(routes));
+    }
     edge.ready().await;
     // Whoever holds the edge holds the service, which is closed when nobody does.
     drop(edge);

@@ -9,7 +9,7 @@ use super::assemble::World;
 use super::listen::is_reached;
 use super::run::{Listeners, Running, start_telemetry};
 use super::{Configured, Failure, demo_users, tls, upstream};
-use crate::config::{Config, Profile, from_process};
+use crate::config::{Config, EdgeMode, Profile, from_process};
 use crate::edge::cookie::Shape;
 use crate::edge::issuer::Issuer;
 use crate::edge::network::Cidr;
@@ -48,7 +48,9 @@ pub(super) fn settings(config: &Config, profile: Profile) -> Result<edge::Config
     let told = &config.edge;
     let url = told.public_url.as_deref().unwrap_or_default();
     let own = PublicUrl::parse(url).ok_or_else(|| format!("SYMBOLON_EDGE_PUBLIC_URL is {url}, which is no URL"))?;
+    let hides_tokens = told.mode == EdgeMode::Bff;
     let cookie = Shape::new(told.cookie_name.as_deref(), &told.cookie_path, own.https, own.port)?;
+    let cookie = if hides_tokens { cookie.for_page_loads() } else { cookie };
     // A browser that was told once would come to every other server on `localhost` by https.
     let hsts = told.hsts.unwrap_or(own.https && !own.is_localhost());
     if hsts && !own.https {
@@ -64,6 +66,8 @@ pub(super) fn settings(config: &Config, profile: Profile) -> Result<edge::Config
         client_id: told.client_id.clone(),
         audience: told.audience.clone(),
         scope: told.scope.clone(),
+        hides_tokens,
+        login_url: config.gateway.login_url.clone(),
         when_stale: if told.closed_when_stale { WhenStale::Closed } else { WhenStale::Open },
     })
 }

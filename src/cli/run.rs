@@ -20,7 +20,7 @@ use super::supervisor::Supervisor;
 use super::tls::ServedTls;
 use crate::config::{self, Config, EDGE, Loaded, Source};
 use crate::edge::issuer::{Issuer, channel};
-use crate::edge::{self, Channel, Edge};
+use crate::edge::{self, Channel, Edge, gateway};
 use crate::ops::{self, Served};
 use crate::rpc::methods::Methods;
 use crate::rpc::{self, Limits};
@@ -35,6 +35,8 @@ pub struct Listeners {
     pub tls: Option<ServedTls>,
     /// None: no edge.
     pub edge: Vec<TcpListener>,
+    /// Of the exchange. None: off.
+    pub gateway: Vec<TcpListener>,
 }
 
 impl Listeners {
@@ -54,8 +56,12 @@ impl Listeners {
             Some(address) => listen(address, "SYMBOLON_EDGE_LISTEN", Reach::Anywhere).await?,
             None => Vec::new(),
         };
+        let gateway = match &config.gateway.listen {
+            Some(address) => listen(address, "SYMBOLON_GATEWAY_LISTEN", beside_the_gateway()).await?,
+            None => Vec::new(),
+        };
         let ops = listen(&config.ops.listen, "SYMBOLON_OPS_LISTEN", Reach::Anywhere).await?;
-        Ok(Self { grpc: Vec::new(), tls: None, ops, edge })
+        Ok(Self { grpc: Vec::new(), tls: None, ops, edge, gateway })
     }
 
     pub fn grpc_port(&self) -> io::Result<u16> {
@@ -70,6 +76,11 @@ impl Listeners {
     pub fn edge_port(&self) -> io::Result<u16> {
         port(&self.edge)
     }
+}
+
+/// Who reaches the exchange may have every token of whoever is signed in.
+fn beside_the_gateway() -> Reach {
+    Reach::Loopback { condition: "the exchange runs beside the gateway, an edge for each (`symbolon edge`)".to_owned() }
 }
 
 /// A service that is being served.
@@ -156,6 +167,7 @@ impl Running {
             let end = stopping(stopped.clone());
             running.tasks.spawn(async move { ops::serve(listener, served, metrics, end).await.map_err(Failure::from) });
         }
+        running.serve_gateway(Arc::clone(&edge), listeners.gateway);
         running.serve_edge(edge, listeners.edge, identity);
         running
     }
@@ -194,6 +206,14 @@ impl Running {
             edge::serve(listeners, routes, edge::Limits::default(), hsts, end).await;
             Ok(())
         });
+    }
+
+    /// Begins to serve gateways.
+    pub fn serve_gateway(&mut self, edge: Arc<Edge>, listeners: Vec<TcpListener>) {
+        if !listeners.is_empty() {
+            let end = stopping(self.stop.subscribe());
+            self.tasks.spawn(async move { gateway::serve(edge, listeners, end).await.map_err(Failure::from) });
+        }
     }
 
     /// Serves until the process is told to stop, or a server fails.

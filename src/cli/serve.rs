@@ -63,11 +63,12 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
     }
 
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
-    let edge_listeners = std::mem::take(&mut listeners.edge);
+    let [edge_listeners, gateway] = [&mut listeners.edge, &mut listeners.gateway].map(std::mem::take);
     let edge = listen::port(&edge_listeners)?;
     let mut running = Running::start(service, listeners, &telling.metrics, followed, config.grpc.reflection)?;
     if !edge_listeners.is_empty() {
         let built = Arc::new(edge::build(&config, Profile::Serve, running.issuer(), World::default())?);
+        running.serve_gateway(Arc::clone(&built), gateway);
         running.serve_edge(Arc::clone(&built), edge_listeners, identity);
         // What is built here goes out of scope: whoever holds the edge holds the service, which is closed when nobody does.
         built.ready().await;

@@ -47,7 +47,7 @@ pub struct ClientDefaults {
 
 /// With `ROTATION_WHEN_DUE` thief and owner share the current token and come due together: within the leeway the
 /// second of them looks like the first one's lost answer.
-const LEEWAY_WHEN_DUE: Duration = Duration::from_secs(5);
+pub(super) const LEEWAY_WHEN_DUE: Duration = Duration::from_secs(5);
 /// A burst shorter than a slow request signs uncoordinated tabs out.
 const SHORT_BURST: Duration = Duration::from_secs(10);
 

@@ -1,6 +1,7 @@
 //! Who presents an access token: as the token itself says, and the issuer's feed of revocations.
 
-use axum::http::{HeaderMap, header};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderValue, header};
 use symbolon_verifier::{
     Audience, Claims, Expected, KeySet, KeySource, Refusal, Rejection, Revocations, VerifyingKey, bearer, verify,
 };
@@ -9,6 +10,8 @@ use crate::edge::Edge;
 use crate::edge::csrf::Header;
 use crate::edge::keys::Published;
 use crate::edge::problem::{Code, Problem};
+use crate::edge::session::Jar;
+use crate::edge::visitor::Visitor;
 
 /// For how many seconds after its `exp` a token still passes.
 pub(super) const EXP_LEEWAY: i64 = 0;
@@ -25,16 +28,7 @@ impl Edge {
             Header::Once(value) => bearer(value).ok_or_else(refused)?,
             Header::Absent | Header::Repeated => return Err(refused()),
         };
-        let published = self.keys.current().ok_or(Code::IssuerUnavailable)?;
-        let mut judged = self.judge(token, &published);
-        if judged == Err(Rejection::UnknownKey) {
-            let newer = self.keys.newer().await.ok_or(Code::IssuerUnavailable)?;
-            judged = self.judge(token, &newer);
-        }
-        let claims = judged.map_err(|rejection| {
-            tracing::debug!(reason = rejection.label(), "an access token was refused");
-            refused()
-        })?;
+        let claims = self.verified(token).await?;
         match self.revocations.judge(token, &claims.sid).await {
             Ok(()) => Ok(claims),
             Err(Refusal::Undecided) => Err(Code::IssuerUnavailable.into()),
@@ -42,10 +36,31 @@ impl Edge {
         }
     }
 
-    /// The same for one of the edge's own routes, which are for those the edge signs in.
-    pub(super) async fn signed_in(&self, headers: &HeaderMap) -> Result<Claims, Problem> {
-        let claims = self.bearer(headers).await?;
-        if self.is_for_us(&claims) { Ok(claims) } else { Err(Code::AccessTokenInvalid.into()) }
+    /// What a token says whose signature holds and whose time it is; whether it was revoked is another question.
+    pub(super) async fn verified(&self, token: &str) -> Result<Claims, Problem> {
+        let published = self.keys.current().ok_or(Code::IssuerUnavailable)?;
+        let mut judged = self.judge(token, &published);
+        if judged == Err(Rejection::UnknownKey) {
+            let newer = self.keys.newer().await.ok_or(Code::IssuerUnavailable)?;
+            judged = self.judge(token, &newer);
+        }
+        judged.map_err(|rejection| {
+            tracing::debug!(reason = rejection.label(), "an access token was refused");
+            Code::AccessTokenInvalid.into()
+        })
+    }
+
+    /// The same for one of the edge's own routes, which are for those the edge signs in: by their access token, or by the
+    /// cookie where pages have none. Answers the next cookie, too, if there is one.
+    pub(super) async fn signed_in(&self, parts: &Parts) -> Result<(Claims, Option<HeaderValue>), Problem> {
+        let (claims, cookie) = if self.hides_tokens {
+            let presented = Jar::of(self, parts)?.token().ok_or(Code::NoSession)?;
+            let worth = self.exchange(&presented, Visitor::of(parts, &self.trusted_proxies).device()).await?;
+            (worth.claims.clone(), worth.set_cookie(self)?)
+        } else {
+            (self.bearer(&parts.headers).await?, None)
+        };
+        if self.is_for_us(&claims) { Ok((claims, cookie)) } else { Err(Code::AccessTokenInvalid.into()) }
     }
 
     /// Whether a token is for one of the audiences a sign-in here asks for.

@@ -35,6 +35,18 @@ pub fn find<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Foun
     found
 }
 
+/// The jar without the cookies of this name, however many there are; in one line.
+#[must_use]
+pub fn without<'a>(headers: impl IntoIterator<Item = &'a [u8]>, name: &str) -> Vec<u8> {
+    let cookies = headers.into_iter().flat_map(|header| header.split(|byte| *byte == b';')).map(trim);
+    let named = |cookie: &&[u8]| {
+        let key = cookie.split(|byte| *byte == b'=').next().unwrap_or_default();
+        trim(key).eq_ignore_ascii_case(name.as_bytes())
+    };
+    let others: Vec<_> = cookies.filter(|cookie| !cookie.is_empty() && !named(cookie)).collect();
+    others.join(&b"; "[..])
+}
+
 fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = bytes {
         bytes = rest;
@@ -49,6 +61,8 @@ pub struct Shape {
     name: String,
     path: String,
     secure: bool,
+    /// Whether page loads that come from another site bring it: `SameSite=Lax` instead of `Strict`.
+    lax: bool,
 }
 
 /// The name that has browsers keep the cookie to this host, https and HTTP.
@@ -79,7 +93,13 @@ impl Shape {
                  edge an https URL in SYMBOLON_EDGE_PUBLIC_URL, or the cookie a name without the prefix"
             ));
         }
-        Ok(Self { name, path: path.to_owned(), secure: https })
+        Ok(Self { name, path: path.to_owned(), secure: https, lax: false })
+    }
+
+    /// The cookie of an edge behind which page loads are authenticated, those too that follow a link from elsewhere.
+    #[must_use]
+    pub fn for_page_loads(self) -> Self {
+        Self { lax: true, ..self }
     }
 
     #[must_use]
@@ -112,9 +132,9 @@ impl Shape {
     }
 
     fn header(&self, value: &str, max_age: &str) -> Result<HeaderValue, Unfit> {
-        let Self { name, path, secure } = self;
-        let secure = if *secure { "; Secure" } else { "" };
-        let text = format!("{name}={value}; Path={path}{max_age}; HttpOnly{secure}; SameSite=Strict");
+        let Self { name, path, secure, lax } = self;
+        let (secure, site) = (if *secure { "; Secure" } else { "" }, if *lax { "Lax" } else { "Strict" });
+        let text = format!("{name}={value}; Path={path}{max_age}; HttpOnly{secure}; SameSite={site}");
         HeaderValue::try_from(text).map_err(|_| Unfit)
     }
 }

@@ -45,19 +45,17 @@ pub enum Verdict {
 pub const MARKER: HeaderName = HeaderName::from_static("x-symbolon-csrf");
 pub const SITE: HeaderName = HeaderName::from_static("sec-fetch-site");
 
-/// Decides. Fetch Metadata first, since no page can forge it; the origin only where the browser sends none, or where it
-/// says that another host of the same site asks.
+/// Decides.
 #[must_use]
 pub fn decide(asked: &Asked<'_>, origins: &Origins) -> Verdict {
     if asked.method != Method::POST && asked.method != Method::DELETE {
         return Verdict::Method;
     }
-    let listed = matches!(asked.origin, Header::Once(origin) if origins.allow(origin));
-    match asked.site {
-        Header::Once(b"same-origin") => {}
-        Header::Once(b"same-site") | Header::Absent if listed => {}
-        Header::Once(b"same-site") | Header::Absent => return Verdict::Origin,
-        Header::Once(_) | Header::Repeated => return Verdict::CrossSite,
+    if !is_ours(asked.site, asked.origin, origins) {
+        return match asked.site {
+            Header::Once(b"same-site") | Header::Absent => Verdict::Origin,
+            Header::Once(_) | Header::Repeated => Verdict::CrossSite,
+        };
     }
     if asked.marker != Header::Once(b"1") {
         return Verdict::Marker;
@@ -66,6 +64,19 @@ pub fn decide(asked: &Asked<'_>, origins: &Origins) -> Verdict {
         return Verdict::ContentType;
     }
     Verdict::Admitted
+}
+
+/// Whether a page of ours asks: Fetch Metadata first, since no page can forge it; the origin only where the browser sends
+/// none, or where it says that another host of the same site asks.
+#[must_use]
+pub fn is_ours(site: Header<'_>, origin: Header<'_>, origins: &Origins) -> bool {
+    match site {
+        Header::Once(b"same-origin") => true,
+        Header::Once(b"same-site") | Header::Absent => {
+            matches!(origin, Header::Once(origin) if origins.allow(origin))
+        }
+        Header::Once(_) | Header::Repeated => false,
+    }
 }
 
 /// `application/json`, with any parameters.

@@ -14,8 +14,12 @@ mod connection;
 pub mod cookie;
 pub mod csrf;
 mod discovery;
+mod envoy;
+mod exchange;
 mod frame;
 mod gate;
+pub mod gateway;
+mod identity;
 pub mod issuer;
 mod json;
 mod keys;
@@ -29,6 +33,7 @@ mod sessions;
 mod times;
 mod verifier;
 mod visitor;
+mod wanted;
 
 use std::sync::Arc;
 
@@ -41,6 +46,7 @@ use symbolon_verifier::{Cache, Revocations, WhenStale};
 use crate::clock::Clock;
 use crate::edge::attempts::Attempts;
 use crate::edge::cookie::Shape;
+use crate::edge::exchange::Exchange;
 use crate::edge::issuer::Issuer;
 use crate::edge::keys::Published;
 use crate::edge::network::Cidr;
@@ -69,6 +75,10 @@ pub struct Config {
     pub scope: Vec<String>,
     /// What becomes of tokens while the service says nothing of revocations.
     pub when_stale: WhenStale,
+    /// Whether pages never see a token (RFC 10017: a full BFF).
+    pub hides_tokens: bool,
+    /// Where a gateway sends page loads of those who are signed out.
+    pub login_url: Option<String>,
 }
 
 /// The edge.
@@ -81,6 +91,9 @@ pub struct Edge {
     client_id: String,
     audience: Vec<String>,
     scope: Vec<String>,
+    hides_tokens: bool,
+    login_url: Option<String>,
+    exchange: Exchange,
     issuer: Issuer,
     verifier: Option<Verifier>,
     keys: Cache<Published>,
@@ -110,6 +123,9 @@ impl Edge {
             client_id: config.client_id,
             audience: config.audience,
             scope: config.scope,
+            hides_tokens: config.hides_tokens,
+            login_url: config.login_url,
+            exchange: Exchange::default(),
             revocations: issuer.revocations(config.when_stale),
             issuer,
             verifier,

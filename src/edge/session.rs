@@ -43,6 +43,9 @@ impl Jar {
 }
 
 pub(super) async fn refresh(State(edge): State<Arc<Edge>>, parts: Parts) -> Result<Response, Problem> {
+    if edge.hides_tokens {
+        return Err(Code::NotFound.into());
+    }
     let jar = Jar::of(&edge, &parts)?;
     if jar.0.is_none() {
         return Err(Code::NoSession.into());
@@ -55,7 +58,7 @@ pub(super) async fn refresh(State(edge): State<Arc<Edge>>, parts: Parts) -> Resu
     granted(&edge, Some(&presented), refreshed.tokens, refreshed.session)
 }
 
-fn refused(refusal: Refusal) -> Problem {
+pub(super) fn refused(refusal: Refusal) -> Problem {
     match refusal {
         Refusal::Dead(Dead::Invalid) => Code::SessionInvalid.into(),
         Refusal::Dead(Dead::Reused) => Code::SessionReused.into(),
@@ -103,14 +106,21 @@ pub(super) fn by_token(token: String, reason: RevokeReason) -> pb::RevokeSession
     }
 }
 
-/// What sign-in and refresh answer: everything but the refresh token. Seconds from now, since browsers' clocks are wrong.
+/// What sign-in and refresh answer: everything but the refresh token; in BFF mode nothing but the session. Seconds from now,
+/// since browsers' clocks are wrong.
 #[derive(Serialize)]
 struct Body<'a> {
+    #[serde(flatten)]
+    access: Option<Access<'a>>,
+    session: Shown<'a>,
+}
+
+#[derive(Serialize)]
+struct Access<'a> {
     access_token: &'a str,
     token_type: &'a str,
     expires_in: i64,
     refresh_in: i64,
-    session: Shown<'a>,
 }
 
 #[derive(Serialize)]
@@ -144,10 +154,12 @@ pub(super) fn granted(
     let left = |time| at(time).seconds().saturating_sub(now.seconds());
     let authentication = session.authentication.clone().unwrap_or_default();
     let body = Body {
-        access_token: &tokens.access_token,
-        token_type: &tokens.token_type,
-        expires_in: left(tokens.access_token_expire_time),
-        refresh_in: left(tokens.refresh_after).max(0),
+        access: (!edge.hides_tokens).then(|| Access {
+            access_token: &tokens.access_token,
+            token_type: &tokens.token_type,
+            expires_in: left(tokens.access_token_expire_time),
+            refresh_in: left(tokens.refresh_after).max(0),
+        }),
         session: Shown {
             session_id: &session.session_id,
             subject: &session.subject,

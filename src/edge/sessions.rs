@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::extract::{Path, State};
 use axum::http::request::Parts;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
 
@@ -52,13 +52,19 @@ struct Shown {
 }
 
 pub(super) async fn list(State(edge): State<Arc<Edge>>, parts: Parts) -> Result<Response, Problem> {
-    let claims = edge.signed_in(&parts.headers).await?;
+    let (claims, cookie) = edge.signed_in(&parts).await?;
     let request =
         pb::ListSessionsRequest { subject: claims.sub, page_size: MOST, ..pb::ListSessionsRequest::default() };
     let listed = edge.issuer.list(request).await.map_err(not_ended)?;
     let sessions = listed.sessions.into_iter().map(|session| shown(session, &claims.sid)).collect();
     let body = serde_json::to_string(&Body { sessions }).expect("cannot fail: text and flags");
-    Ok(([(header::CONTENT_TYPE, "application/json")], body).into_response())
+    Ok(with(cookie, ([(header::CONTENT_TYPE, "application/json")], body).into_response()))
+}
+
+/// An answer that sets the next cookie, if there is one.
+fn with(cookie: Option<HeaderValue>, mut response: Response) -> Response {
+    response.headers_mut().extend(cookie.map(|cookie| (header::SET_COOKIE, cookie)));
+    response
 }
 
 fn shown(session: pb::Session, own: &str) -> Shown {
@@ -85,7 +91,7 @@ pub(super) async fn end(
     Path(session_id): Path<String>,
     parts: Parts,
 ) -> Result<Response, Problem> {
-    let claims = edge.signed_in(&parts.headers).await?;
+    let (claims, cookie) = edge.signed_in(&parts).await?;
     let own = claims.sid == session_id;
     let reason = if own { RevokeReason::SignedOut } else { RevokeReason::SignedOutElsewhere };
     let request = pb::RevokeSessionRequest {
@@ -95,14 +101,14 @@ pub(super) async fn end(
     };
     match edge.issuer.revoke(request).await {
         // What cannot be an id is nobody's, like what is unknown.
-        Ok(_) | Err(Refusal::Asked) if !own => Ok(StatusCode::NO_CONTENT.into_response()),
+        Ok(_) | Err(Refusal::Asked) if !own => Ok(with(cookie, StatusCode::NO_CONTENT.into_response())),
         Ok(_) => Ok(signed_out(&edge)),
         Err(refusal) => Err(not_ended(refusal)),
     }
 }
 
 pub(super) async fn logout_all(State(edge): State<Arc<Edge>>, parts: Parts) -> Result<Response, Problem> {
-    let claims = edge.signed_in(&parts.headers).await?;
+    let (claims, _) = edge.signed_in(&parts).await?;
     let request = pb::RevokeSubjectSessionsRequest {
         subject: claims.sub,
         reason: RevokeReason::SignedOutElsewhere.into(),

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, Ipv4Addr};
 
 use axum::http::request::Parts;
-use axum::http::{HeaderName, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 use crate::edge::network::{self, Cidr};
 use crate::pb::auth::Device;
@@ -24,14 +24,23 @@ const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 impl Visitor {
     pub(super) fn of(parts: &Parts, trusted: &[Cidr]) -> Self {
         let peer = parts.extensions.get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0);
-        let forwarded = parts.headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
-        let agent = parts.headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
+        Self::seen_by(peer, &parts.headers, trusted)
+    }
+
+    fn seen_by(peer: IpAddr, headers: &HeaderMap, trusted: &[Cidr]) -> Self {
+        let forwarded = headers.get_all(FORWARDED_FOR).iter().map(HeaderValue::as_bytes);
+        let agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes).unwrap_or_default();
         Self { address: network::user(peer, forwarded, trusted), user_agent: readable(agent) }
     }
 
     pub(super) fn device(&self) -> Device {
         Device { user_agent: self.user_agent.clone(), ip_address: self.address.to_string(), label: String::new() }
     }
+}
+
+/// The user's device, as a gateway on this machine tells of it.
+pub(super) fn device(headers: &HeaderMap, trusted: &[Cidr]) -> Device {
+    Visitor::seen_by(IpAddr::V4(Ipv4Addr::LOCALHOST), headers, trusted).device()
 }
 
 /// Without what the service refuses in a text: a tab may stand in a header, and must not keep anybody from signing in.

@@ -1,0 +1,205 @@
+//! The exchange, for gateways: a request that somebody sends to an upstream, and what is to become of it. A refresh cookie is
+//! exchanged for an access token, a bearer token is checked, and the upstream is told who it is. It listens where no proxy
+//! leads to: what it answers is worth a sign-in.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{RawQuery, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use futures_util::stream;
+use tokio::net::TcpListener;
+use tokio_stream::wrappers::TcpListenerStream;
+use tonic::service::Routes;
+use tonic::transport::Server;
+
+use crate::edge::check::malformed;
+use crate::edge::cookie::{Found, find, without};
+use crate::edge::csrf::{self, Header};
+use crate::edge::envoy::Checks;
+use crate::edge::problem::{Code, Problem};
+use crate::edge::visitor::device;
+use crate::edge::wanted::Wanted;
+use crate::edge::{Edge, identity};
+use crate::pb::auth::Device;
+use crate::pb::envoy::authorization_server::AuthorizationServer;
+
+/// A request at the gateway, as the browser sent it.
+pub(super) struct Asked<'a> {
+    pub(super) method: Method,
+    /// Path and query.
+    pub(super) target: &'a str,
+    pub(super) headers: &'a HeaderMap,
+    pub(super) device: Device,
+    pub(super) wanted: Wanted,
+}
+
+/// What the gateway is to do.
+pub(super) enum Verdict {
+    /// Send it on with these headers instead of the client's own, and give the browser those of `answer`.
+    Pass {
+        upstream: Vec<(HeaderName, HeaderValue)>,
+        answer: Vec<(HeaderName, HeaderValue)>,
+    },
+    /// Send the browser to the sign-in.
+    SignIn(HeaderValue),
+    Refuse(Problem),
+}
+
+const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
+const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
+const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
+
+/// An answer that sets the cookie is nobody else's, whatever the upstream says of it.
+const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
+
+/// Forward authentication at `/exchange?audience=&scope=&acr=`, and Envoy's Check.
+fn routes(edge: Arc<Edge>) -> Router {
+    let checks = AuthorizationServer::new(Checks(Arc::clone(&edge)));
+    Routes::new(checks).into_axum_router().route("/exchange", any(exchange).with_state(edge))
+}
+
+/// Serves gateways, by HTTP/1 and HTTP/2, until `shutdown`.
+///
+/// # Errors
+/// If it cannot serve.
+pub async fn serve(
+    edge: Arc<Edge>,
+    listeners: Vec<TcpListener>,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), tonic::transport::Error> {
+    let incoming = stream::select_all(listeners.into_iter().map(TcpListenerStream::new));
+    let mut server = Server::builder().accept_http1(true).tcp_nodelay(true);
+    server.add_routes(Routes::from(routes(edge))).serve_with_incoming_shutdown(incoming, shutdown).await
+}
+
+impl Edge {
+    /// Judges a request.
+    pub(super) async fn judge_at_gateway(&self, asked: Asked<'_>) -> Verdict {
+        match self.pass(&asked).await {
+            Ok(verdict) => verdict,
+            Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => match self.sign_in(&asked) {
+                Some(location) => Verdict::SignIn(location),
+                None => Verdict::Refuse(problem),
+            },
+            Err(problem) => Verdict::Refuse(problem),
+        }
+    }
+
+    async fn pass(&self, asked: &Asked<'_>) -> Result<Verdict, Problem> {
+        let jar = || asked.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+        let (claims, authorization, cookie) = match find(jar(), self.cookie.name()) {
+            Found::One(presented) => {
+                self.check_origin(asked)?;
+                let presented = std::str::from_utf8(presented).map_err(|_| Code::SessionInvalid)?;
+                let worth = self.exchange(presented, asked.device.clone()).await?;
+                let bearer = format!("Bearer {}", worth.access_token);
+                let bearer = HeaderValue::try_from(bearer).map_err(|_| Code::IssuerUnavailable)?;
+                (worth.claims.clone(), bearer, worth.set_cookie(self)?)
+            }
+            Found::Duplicate => return Err(Code::DuplicateCookie.into()),
+            Found::None if !asked.headers.contains_key(header::AUTHORIZATION) => return Err(Code::NoSession.into()),
+            Found::None => {
+                let claims = self.bearer(asked.headers).await?;
+                (claims, asked.headers[header::AUTHORIZATION].clone(), None)
+            }
+        };
+        if !asked.wanted.is_met_by(&claims, self) {
+            return Err(Code::AccessTokenInsufficient.into());
+        }
+        let mut upstream = identity::of(&claims).ok_or(Code::AccessTokenInvalid)?;
+        upstream.push((header::AUTHORIZATION, authorization));
+        // Of bytes that came in a header.
+        let left = HeaderValue::from_bytes(&without(jar(), self.cookie.name())).map_err(|_| Code::BadRequest)?;
+        upstream.push((header::COOKIE, left));
+        let answer = cookie.map(|cookie| [(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, PRIVATE)]);
+        Ok(Verdict::Pass { upstream, answer: answer.into_iter().flatten().collect() })
+    }
+
+    /// A cookie authenticates whatever a browser sends along: what may change something has to come from a page of ours.
+    fn check_origin(&self, asked: &Asked<'_>) -> Result<(), Problem> {
+        let upgrades = asked.headers.contains_key(header::UPGRADE);
+        if !upgrades && [Method::GET, Method::HEAD, Method::OPTIONS].contains(&asked.method) {
+            return Ok(());
+        }
+        let [site, origin] = [&csrf::SITE, &header::ORIGIN].map(|name| Header::of(asked.headers, name));
+        if csrf::is_ours(site, origin, &self.origins) { Ok(()) } else { Err(Code::CrossSite.into()) }
+    }
+
+    /// Where a page load goes whose user is signed out; whatever else it is has to be told 401.
+    fn sign_in(&self, asked: &Asked<'_>) -> Option<HeaderValue> {
+        let login_url = self.login_url.as_deref()?;
+        let mode = Header::of(asked.headers, &FETCH_MODE);
+        if asked.method != Method::GET || mode != Header::Once(b"navigate") {
+            return None;
+        }
+        let sign = if login_url.contains('?') { '&' } else { '?' };
+        let back: String = form_urlencoded::byte_serialize(path_of_ours(asked.target).as_bytes()).collect();
+        HeaderValue::try_from(format!("{login_url}{sign}return_to={back}")).ok()
+    }
+}
+
+/// A path on this host, and nothing that a browser would take for another one.
+fn path_of_ours(target: &str) -> &str {
+    let ours = target.starts_with('/') && !target.starts_with("//") && !target.contains(['\\', '\n', '\r', '\t']);
+    if ours { target } else { "/" }
+}
+
+async fn exchange(State(edge): State<Arc<Edge>>, RawQuery(query): RawQuery, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let verdict = match asked(&edge, query.as_deref().unwrap_or_default(), &parts) {
+        Ok(asked) => edge.judge_at_gateway(asked).await,
+        Err(problem) => Verdict::Refuse(problem),
+    };
+    let (mut response, headers) = match verdict {
+        Verdict::Pass { mut upstream, answer } => {
+            upstream.extend(answer);
+            (StatusCode::OK.into_response(), upstream)
+        }
+        Verdict::SignIn(location) => {
+            let mut headers = identity::of_nobody();
+            headers.push((header::LOCATION, location));
+            (StatusCode::FOUND.into_response(), headers)
+        }
+        Verdict::Refuse(problem) => (problem.into_response(), identity::of_nobody()),
+    };
+    response.headers_mut().extend(headers);
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+}
+
+/// What the gateway says of the request: it is not the one that came here.
+fn asked<'a>(edge: &Edge, query: &str, parts: &'a Parts) -> Result<Asked<'a>, Problem> {
+    let said = |name: &HeaderName| match Header::of(&parts.headers, name) {
+        Header::Once(value) => std::str::from_utf8(value).ok(),
+        Header::Absent | Header::Repeated => None,
+    };
+    let silent = "the gateway has to say X-Forwarded-Method and X-Forwarded-Uri";
+    let silent = || Problem::bad_request(StatusCode::BAD_REQUEST, silent);
+    let method = said(&FORWARDED_METHOD).and_then(|method| method.parse().ok()).ok_or_else(silent)?;
+    Ok(Asked {
+        method,
+        target: said(&FORWARDED_URI).ok_or_else(silent)?,
+        headers: &parts.headers,
+        device: device(&parts.headers, &edge.trusted_proxies),
+        wanted: Wanted::read(query).ok_or_else(malformed)?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::path_of_ours;
+
+    #[test]
+    fn a_page_is_returned_to_on_this_host_only() {
+        for path in ["/", "/orders?x=1#y", "/a//b", "/%2f/evil.example"] {
+            assert_eq!(path_of_ours(path), path);
+        }
+        for elsewhere in ["//evil.example", "https://evil.example", "", "/\\evil.example", "evil", "/\t/evil.example"] {
+            assert_eq!(path_of_ours(elsewhere), "/", "{elsewhere}");
+        }
+    }
+}
