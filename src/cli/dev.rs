@@ -20,10 +20,11 @@ use super::assemble::{World, assemble, master_keys};
 use super::declared::Followed;
 use super::https::ThrowAway;
 use super::listen::Reach;
-use super::run::{Listeners, Running, start_telemetry};
+use super::listeners::Listeners;
+use super::run::{Running, start_telemetry};
 use super::{Configured, Failure, data_dir, edge, print, tls};
 use crate::clock::Clock;
-use crate::config::{Config, Profile, from_process};
+use crate::config::{Config, EdgeMode, Profile, from_process};
 use crate::edge::issuer::Issuer;
 use crate::entropy::SystemEntropy;
 use crate::store::{Missing, Store, Url};
@@ -49,6 +50,7 @@ pub(super) async fn dev(Dev { configured, https, bff }: Dev) -> Result<(), Failu
     if bff {
         config.behind_a_gateway();
     }
+    let bff = config.edge.mode == EdgeMode::Bff;
     let mut listeners = Listeners::bind(&config, this_machine()).await?;
     config.edge_bound_to(listeners.edge_port()?);
     let throw_away = https.then(ThrowAway::make).transpose()?;
@@ -135,8 +137,22 @@ fn banner(
     writeln!(text, "  ops          http://localhost:{ops}/livez /readyz /metrics")?;
     let edge = config.edge.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     let users = if config.edge.verifier.urls.is_empty() { ", users alice/alice and bob/bob" } else { "" };
-    writeln!(text, "  page         {edge}/ shows what happens{users}")?;
-    writeln!(text, "  edge         {edge}{} for pages and cookies", config.edge.base_path)?;
+    match listeners.gateway_port()? {
+        Some(port) if config.edge.mode == EdgeMode::Bff => {
+            let own = listeners.edge_port()?;
+            writeln!(text, "  page         {edge}/ once a gateway is there (deploy/gateways){users}")?;
+            writeln!(
+                text,
+                "  edge         http://localhost:{own}{} and the upstream, for the gateway",
+                config.edge.base_path
+            )?;
+            writeln!(text, "  exchange     localhost:{port} for the gateway alone")?;
+        }
+        _ => {
+            writeln!(text, "  page         {edge}/ shows what happens{users}")?;
+            writeln!(text, "  edge         {edge}{} for pages and cookies", config.edge.base_path)?;
+        }
+    }
     if let Some(pin) = pin {
         writeln!(
             text,

@@ -7,7 +7,8 @@ use tokio::net::TcpListener;
 
 use super::assemble::World;
 use super::listen::is_reached;
-use super::run::{Listeners, Running, start_telemetry};
+use super::listeners::Listeners;
+use super::run::{Running, start_telemetry};
 use super::{Configured, Failure, demo_users, tls, upstream};
 use crate::config::{Config, EdgeMode, Profile, from_process};
 use crate::edge::cookie::Shape;
@@ -27,9 +28,9 @@ pub(super) async fn edge(configured: Configured) -> Result<(), Failure> {
     let edge = Arc::new(build(&config, Profile::Edge, issuer, World::default())?);
     let listeners = Listeners::bind_edge(&config).await?;
     check_reach(&config, &listeners.edge)?;
-    let (port, ops) = (listeners.edge_port()?, listeners.ops_port()?);
+    let (port, ops, gateway) = (listeners.edge_port()?, listeners.ops_port()?, listeners.gateway_port()?);
     let running = Running::start_alone(edge, listeners, &telling.metrics);
-    tracing::info!(edge = port, ops, "serving");
+    tracing::info!(edge = port, gateway, ops, "serving");
     running.until_told().await
 }
 
@@ -107,6 +108,22 @@ pub(super) fn check(config: &Config, profile: Profile, listeners: &[TcpListener]
     check_reach(config, listeners)?;
     settings(config, profile)?;
     verifier(config, profile)?;
+    check_exchange(config)?;
+    Ok(())
+}
+
+/// The exchange rotates a cookie when its token is due: who may not ask for that would be told so by every call.
+fn check_exchange(config: &Config) -> Result<(), Failure> {
+    let exchanges = config.edge.mode == EdgeMode::Bff || config.gateway.listen.is_some();
+    let client = &config.edge.client_id;
+    let declared = config.declared.clients.get(client).is_some_and(|client| client.rotation_when_due);
+    if exchanges && !declared {
+        return Err(format!(
+            "SYMBOLON_EDGE_MODE=bff and SYMBOLON_GATEWAY_LISTEN take a client that rotates when due: put \
+             `rotation_when_due = true` and `leeway = \"5s\"` under [clients.{client}] in SYMBOLON_CLIENTS_FILE"
+        )
+        .into());
+    }
     Ok(())
 }
 

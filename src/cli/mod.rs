@@ -13,6 +13,7 @@ mod edge;
 mod https;
 mod keys;
 pub mod listen;
+mod listeners;
 mod migrate;
 mod output;
 mod reference;
@@ -34,8 +35,9 @@ use clap::{Args, Parser, Subcommand};
 
 pub use assemble::{World, assemble};
 pub use edge::build as build_edge;
+pub use listeners::Listeners;
 use output::print;
-pub use run::{Listeners, Running};
+pub use run::Running;
 
 /// Why a command ends early: a sentence for whoever typed it.
 type Failure = Box<dyn std::error::Error + Send + Sync>;

@@ -1,7 +1,6 @@
 //! Running what was built: the listeners are bound already, and everything ends together, within a time.
 
 use std::convert::identity;
-use std::io;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +14,10 @@ use tokio::task::JoinSet;
 
 use super::Failure;
 use super::declared::Followed;
-use super::listen::{Reach, is_reached, listen, port};
+use super::listen::is_reached;
+use super::listeners::Listeners;
 use super::supervisor::Supervisor;
-use super::tls::ServedTls;
-use crate::config::{self, Config, EDGE, Loaded, Source};
+use crate::config::{self, EDGE, Loaded};
 use crate::edge::issuer::{Issuer, channel};
 use crate::edge::{self, Channel, Edge, gateway};
 use crate::ops::{self, Served};
@@ -26,62 +25,6 @@ use crate::rpc::methods::Methods;
 use crate::rpc::{self, Limits};
 use crate::service::Service;
 use crate::telemetry::{self, Telemetry};
-
-/// Where the process is reached.
-pub struct Listeners {
-    pub grpc: Vec<TcpListener>,
-    pub ops: Vec<TcpListener>,
-    /// Of gRPC.
-    pub tls: Option<ServedTls>,
-    /// None: no edge.
-    pub edge: Vec<TcpListener>,
-    /// Of the exchange. None: off.
-    pub gateway: Vec<TcpListener>,
-}
-
-impl Listeners {
-    /// Binds what the configuration asks for, gRPC within its reach.
-    pub async fn bind(config: &Config, grpc: Reach) -> Result<Self, Failure> {
-        Ok(Self {
-            grpc: listen(&config.grpc.listen, "SYMBOLON_GRPC_LISTEN", grpc).await?,
-            tls: config.grpc.tls.as_ref().map(ServedTls::read).transpose()?,
-            ..Self::bind_edge(config).await?
-        })
-    }
-
-    /// Binds what an edge alone needs.
-    pub(super) async fn bind_edge(config: &Config) -> Result<Self, Failure> {
-        let edge = match &config.edge.listen {
-            // How far it may be reached depends on its URL, which may follow from the port.
-            Some(address) => listen(address, "SYMBOLON_EDGE_LISTEN", Reach::Anywhere).await?,
-            None => Vec::new(),
-        };
-        let gateway = match &config.gateway.listen {
-            Some(address) => listen(address, "SYMBOLON_GATEWAY_LISTEN", beside_the_gateway()).await?,
-            None => Vec::new(),
-        };
-        let ops = listen(&config.ops.listen, "SYMBOLON_OPS_LISTEN", Reach::Anywhere).await?;
-        Ok(Self { grpc: Vec::new(), tls: None, ops, edge, gateway })
-    }
-
-    pub fn grpc_port(&self) -> io::Result<u16> {
-        port(&self.grpc)
-    }
-
-    pub fn ops_port(&self) -> io::Result<u16> {
-        port(&self.ops)
-    }
-
-    /// 0 without an edge.
-    pub fn edge_port(&self) -> io::Result<u16> {
-        port(&self.edge)
-    }
-}
-
-/// Who reaches the exchange may have every token of whoever is signed in.
-fn beside_the_gateway() -> Reach {
-    Reach::Loopback { condition: "the exchange runs beside the gateway, an edge for each (`symbolon edge`)".to_owned() }
-}
 
 /// A service that is being served.
 pub struct Running {
@@ -269,9 +212,6 @@ async fn stopping(mut stopped: watch::Receiver<bool>) {
     let _ = stopped.wait_for(|stop| *stop).await;
 }
 
-/// Settings that are read and checked, and that no part of this version acts on yet.
-const NOT_YET: [&str; 2] = ["edge.mode", "gateway."];
-
 /// What is told and counted, for as long as the process runs.
 pub(super) struct Telling {
     pub(super) metrics: PrometheusHandle,
@@ -284,11 +224,6 @@ pub(super) fn start_telemetry(loaded: &Loaded) -> Result<Telling, Failure> {
     let telemetry = start_telling(&loaded.config.told)?;
     for warning in &loaded.warnings {
         tracing::warn!("{warning}");
-    }
-    for setting in loaded.printed.iter().filter(|setting| setting.source != Source::Default) {
-        if NOT_YET.iter().any(|name| setting.path.starts_with(name)) {
-            tracing::warn!("{} is set, and this version does not act on it yet", setting.path);
-        }
     }
     let upkeep = metrics.clone();
     tokio::spawn(async move {

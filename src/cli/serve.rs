@@ -9,7 +9,8 @@ use clap::Args;
 use super::assemble::{World, assemble, master_keys};
 use super::declared::Followed;
 use super::listen::{Reach, is_reached};
-use super::run::{Listeners, Running, start_telemetry};
+use super::listeners::Listeners;
+use super::run::{Running, start_telemetry};
 use super::{Configured, Failure, data_dir, edge, listen, tls};
 use crate::config::{Config, Profile, from_process};
 use crate::keys::MasterKeys;
@@ -63,6 +64,7 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
     }
 
     let (grpc, ops) = (listeners.grpc_port()?, listeners.ops_port()?);
+    let exchange = listeners.gateway_port()?;
     let [edge_listeners, gateway] = [&mut listeners.edge, &mut listeners.gateway].map(std::mem::take);
     let edge = listen::port(&edge_listeners)?;
     let mut running = Running::start(service, listeners, &telling.metrics, followed, config.grpc.reflection)?;
@@ -75,7 +77,16 @@ pub(super) async fn serve(Serve { configured, insecure }: Serve) -> Result<(), F
     }
     let edge = (edge != 0).then_some(edge);
     let tls = config.grpc.tls.is_some();
-    tracing::info!(grpc, ops, edge, tls, issuer = config.issuer, master_keys = master_keys.join(","), "serving");
+    tracing::info!(
+        grpc,
+        ops,
+        edge,
+        gateway = exchange,
+        tls,
+        issuer = config.issuer,
+        master_keys = master_keys.join(","),
+        "serving"
+    );
     running.until_told().await
 }
 

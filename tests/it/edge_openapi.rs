@@ -175,6 +175,26 @@ async fn behind(seen: &mut Seen) {
     }
     impostor.does(told(Code::ResourceExhausted, "SESSION_LIMIT_REACHED"));
     seen.ask(&edge.address, "POST", "/auth/login", credentials).await;
+
+    impostor.does(Does::Answers(prost::Message::encode_to_vec(&jwks)));
+    let env = [env[0], ("SYMBOLON_EDGE_MODE", "bff")];
+    let edge = Alone::with(std::slice::from_ref(&impostor.url), &env, symbolon::edge::Limits::default()).await;
+    edge.edge.ready().await;
+    seen.ask(&edge.address, "POST", "/auth/refresh", |ask| ask).await;
+    for (method, path) in [("GET", "/auth/sessions"), CHANGING[3], CHANGING[4]] {
+        seen.ask(&edge.address, method, path, |ask| ask).await;
+        seen.ask(&edge.address, method, path, |ask| ask.header("cookie", "symbolon-8080=a; symbolon-8080=b")).await;
+        for (code, reason) in [
+            (Code::Unauthenticated, "SESSION_EXPIRED"),
+            (Code::Unauthenticated, "SESSION_REVOKED"),
+            (Code::Unauthenticated, "REFRESH_TOKEN_REUSED"),
+            (Code::Unauthenticated, "REFRESH_TOKEN_INVALID"),
+            (Code::Aborted, "REFRESH_TOKEN_STALE"),
+        ] {
+            impostor.does(told(code, reason));
+            seen.ask(&edge.address, method, path, |ask| ask.header("cookie", "symbolon-8080=x")).await;
+        }
+    }
 }
 
 #[tokio::test]

@@ -45,6 +45,7 @@ mod example_react;
 mod example_resource;
 mod example_sign_in;
 mod example_ssr;
+mod exchange;
 mod explained;
 mod faults;
 mod fields;
