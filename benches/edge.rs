@@ -1,5 +1,5 @@
-//! What the edge adds to a refresh: the same server, the same sessions, once over bare gRPC and once over HTTP with a
-//! cookie, in pairs, one right after the other: `cargo bench --bench edge`. The generator is a process of its own. Read
+//! What the edge adds to a refresh, and what a warm exchange costs beside one: the same server, the same sessions, over bare
+//! gRPC, over HTTP with a cookie, and as a gateway asks, one right after the other: `cargo bench --bench edge`. The generator is a process of its own. Read
 //! the ratios, not the figures.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, clippy::cast_precision_loss, reason = "a benchmark")]
@@ -24,7 +24,13 @@ const PAIRS: usize = 7;
 #[tokio::main]
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
+    let clients_file = dir.path().join("clients.toml");
+    std::fs::write(&clients_file, "[clients.web]\naudience = [\"api\"]\nrotation_when_due = true\nleeway = \"5s\"\n")
+        .unwrap();
+    let server = Server::start(
+        dir.path(),
+        &[("SYMBOLON_GATEWAY_LISTEN", "localhost:0"), ("SYMBOLON_CLIENTS_FILE", "clients.toml")],
+    );
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         clients.push(server.client().await);
@@ -34,44 +40,48 @@ async fn main() {
         let request = IssueTokensRequest { subject: format!("user-{number}"), ..Default::default() };
         tokens.push(clients[0].issue_tokens(request).await.unwrap().into_inner().tokens.unwrap().refresh_token);
     }
-    println!("{:<5} {:<6} {:>10} {:>12} {:>10} {:>8}", "pair", "door", "refresh/s", "server ms", "median ms", "CPU");
+    println!("{:<5} {:<8} {:>10} {:>12} {:>10} {:>8}", "pair", "door", "refresh/s", "server ms", "median ms", "CPU");
     // What is cached, compiled into and grown the first time counts for neither.
-    for door in Door::BOTH {
+    for door in Door::ALL {
         run(&server, &clients, &mut tokens, door, Duration::from_secs(1)).await;
     }
-    let mut ratios = Vec::new();
+    let mut ratios = [Vec::new(), Vec::new()];
     for pair in 1..=PAIRS {
         let mut bare = None;
-        for door in Door::BOTH {
+        for (at, door) in Door::ALL.into_iter().enumerate() {
             let figures = run(&server, &clients, &mut tokens, door, Duration::from_secs(4)).await;
             let Figures { per_second, server_ms, median_ms } = figures;
             let ratio = server_ms / *bare.get_or_insert(server_ms);
             let name = door.name();
-            println!("{pair:<5} {name:<6} {per_second:>10.0} {server_ms:>12.4} {median_ms:>10.2} {ratio:>6.2} ×");
-            if door == Door::Edge {
-                ratios.push(ratio);
+            println!("{pair:<5} {name:<8} {per_second:>10.0} {server_ms:>12.4} {median_ms:>10.2} {ratio:>6.2} ×");
+            if at > 0 {
+                ratios[at - 1].push(ratio);
             }
         }
     }
-    ratios.sort_by(f64::total_cmp);
-    let [least, middle, most] = [0, PAIRS / 2, PAIRS - 1].map(|at| ratios[at]);
-    println!("a refresh through the edge takes {middle:.2} × the server's CPU of a bare one ({least:.2} to {most:.2})");
+    for (mut ratios, what) in ratios.into_iter().zip(["a refresh through the edge", "a warm exchange"]) {
+        ratios.sort_by(f64::total_cmp);
+        let [least, middle, most] = [0, PAIRS / 2, PAIRS - 1].map(|at| ratios[at]);
+        println!("{what} takes {middle:.2} × the server's CPU of a bare refresh ({least:.2} to {most:.2})");
+    }
 }
 
-/// Which way a refresh goes in.
-#[derive(Clone, Copy, PartialEq, Eq)]
+/// Which way a cookie goes in.
+#[derive(Clone, Copy)]
 enum Door {
     Grpc,
     Edge,
+    Exchange,
 }
 
 impl Door {
-    const BOTH: [Self; 2] = [Self::Grpc, Self::Edge];
+    const ALL: [Self; 3] = [Self::Grpc, Self::Edge, Self::Exchange];
 
     fn name(self) -> &'static str {
         match self {
             Self::Grpc => "gRPC",
             Self::Edge => "edge",
+            Self::Exchange => "exchange",
         }
     }
 }
@@ -94,10 +104,13 @@ async fn run(
     let end = began + how_long;
     let tasks = tokens.chunks_mut(SESSIONS / IN_FLIGHT).enumerate().map(|(at, tokens)| {
         let (client, edge) = (clients[at % CONNECTIONS].clone(), server.at("edge         http://"));
+        let name = format!("symbolon-{}", edge.rsplit_once(':').unwrap().1);
+        let exchange = server.at("exchange     ");
         async move {
             match door {
                 Door::Grpc => bare(client, tokens, end).await,
-                Door::Edge => cookies(&edge, tokens, end).await,
+                Door::Edge => cookies(&edge, &name, tokens, end).await,
+                Door::Exchange => warm(&exchange, &name, tokens, end).await,
             }
         }
     });
@@ -128,11 +141,8 @@ async fn bare(mut client: AuthServiceClient<Channel>, tokens: &mut [String], end
 }
 
 /// The same on one connection that is kept, as a proxy's.
-async fn cookies(edge: &str, tokens: &mut [String], end: Instant) -> Vec<f64> {
-    let mut stream = TcpStream::connect(edge).await.unwrap();
-    stream.set_nodelay(true).unwrap();
-    let name = format!("symbolon-{}", edge.rsplit_once(':').unwrap().1);
-    let mut buffer = vec![0; 8192];
+async fn cookies(edge: &str, name: &str, tokens: &mut [String], end: Instant) -> Vec<f64> {
+    let mut kept = Kept::open(edge).await;
     let mut times = Vec::new();
     loop {
         for token in tokens.iter_mut() {
@@ -145,21 +155,63 @@ async fn cookies(edge: &str, tokens: &mut [String], end: Instant) -> Vec<f64> {
                  user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\naccept: */*\r\ncontent-length: 0\r\n\
                  cookie: {name}={token}\r\n\r\n"
             );
-            stream.write_all(request.as_bytes()).await.unwrap();
-            let mut read = 0;
-            let text = loop {
-                read += stream.read(&mut buffer[read..]).await.unwrap();
-                let text = std::str::from_utf8(&buffer[..read]).unwrap();
-                if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                    let length = head.split_once("content-length: ").unwrap().1.lines().next().unwrap();
-                    if body.len() == length.parse::<usize>().unwrap() {
-                        break text;
-                    }
-                }
-            };
+            let text = kept.ask(&request).await;
             let set = text.split_once(&format!("set-cookie: {name}=")).unwrap_or_else(|| panic!("{text}")).1;
             set.split(';').next().unwrap().clone_into(token);
             times.push(began.elapsed().as_secs_f64() * 1e3);
         }
+    }
+}
+
+/// The cookies exchanged as a gateway does, again and again: none is due.
+async fn warm(exchange: &str, name: &str, tokens: &[String], end: Instant) -> Vec<f64> {
+    let mut kept = Kept::open(exchange).await;
+    let mut times = Vec::new();
+    loop {
+        for token in tokens {
+            let began = Instant::now();
+            if began > end {
+                return times;
+            }
+            let request = format!(
+                "GET /exchange HTTP/1.1\r\nhost: {exchange}\r\nx-forwarded-method: GET\r\nx-forwarded-uri: /orders\r\n\
+                 user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\naccept: */*\r\n\
+                 cookie: {name}={token}\r\n\r\n"
+            );
+            let text = kept.ask(&request).await;
+            assert!(text.contains("authorization: Bearer ey"), "{text}");
+            times.push(began.elapsed().as_secs_f64() * 1e3);
+        }
+    }
+}
+
+/// A connection that is kept.
+struct Kept {
+    stream: TcpStream,
+    buffer: Vec<u8>,
+}
+
+impl Kept {
+    async fn open(address: &str) -> Self {
+        let stream = TcpStream::connect(address).await.unwrap();
+        stream.set_nodelay(true).unwrap();
+        Self { stream, buffer: vec![0; 8192] }
+    }
+
+    /// The whole answer.
+    async fn ask(&mut self, request: &str) -> &str {
+        self.stream.write_all(request.as_bytes()).await.unwrap();
+        let mut read = 0;
+        loop {
+            read += self.stream.read(&mut self.buffer[read..]).await.unwrap();
+            let text = std::str::from_utf8(&self.buffer[..read]).unwrap();
+            if let Some((head, body)) = text.split_once("\r\n\r\n") {
+                let length = head.split_once("content-length: ").unwrap().1.lines().next().unwrap();
+                if body.len() == length.parse::<usize>().unwrap() {
+                    break;
+                }
+            }
+        }
+        std::str::from_utf8(&self.buffer[..read]).unwrap()
     }
 }

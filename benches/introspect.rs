@@ -32,7 +32,7 @@ type Client = AuthServiceClient<Channel>;
 #[tokio::main]
 async fn main() {
     let dir = tempfile::tempdir().unwrap();
-    let server = Server::start(dir.path());
+    let server = Server::start(dir.path(), &[]);
     let mut clients = Vec::new();
     for _ in 0..CONNECTIONS {
         clients.push(server.client().await);

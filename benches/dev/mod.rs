@@ -14,11 +14,12 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    pub(crate) fn start(dir: &Path) -> Self {
+    pub(crate) fn start(dir: &Path, env: &[(&str, &str)]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_symbolon"));
         for name in ["SYMBOLON_GRPC_LISTEN", "SYMBOLON_OPS_LISTEN", "SYMBOLON_EDGE_LISTEN"] {
             command.env(name, "localhost:0");
         }
+        command.envs(env.iter().copied());
         let mut child =
             command.arg("dev").current_dir(dir).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
         let mut banner = String::new();

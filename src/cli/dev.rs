@@ -137,21 +137,20 @@ fn banner(
     writeln!(text, "  ops          http://localhost:{ops}/livez /readyz /metrics")?;
     let edge = config.edge.public_url.as_deref().unwrap_or_default().trim_end_matches('/');
     let users = if config.edge.verifier.urls.is_empty() { ", users alice/alice and bob/bob" } else { "" };
-    match listeners.gateway_port()? {
-        Some(port) if config.edge.mode == EdgeMode::Bff => {
-            let own = listeners.edge_port()?;
-            writeln!(text, "  page         {edge}/ once a gateway is there (deploy/gateways){users}")?;
-            writeln!(
-                text,
-                "  edge         http://localhost:{own}{} and the upstream, for the gateway",
-                config.edge.base_path
-            )?;
-            writeln!(text, "  exchange     localhost:{port} for the gateway alone")?;
-        }
-        _ => {
-            writeln!(text, "  page         {edge}/ shows what happens{users}")?;
-            writeln!(text, "  edge         {edge}{} for pages and cookies", config.edge.base_path)?;
-        }
+    if config.edge.mode == EdgeMode::Bff {
+        let own = listeners.edge_port()?;
+        writeln!(text, "  page         {edge}/ once a gateway is there (deploy/gateways){users}")?;
+        writeln!(
+            text,
+            "  edge         http://localhost:{own}{} and the upstream, for the gateway",
+            config.edge.base_path
+        )?;
+    } else {
+        writeln!(text, "  page         {edge}/ shows what happens{users}")?;
+        writeln!(text, "  edge         {edge}{} for pages and cookies", config.edge.base_path)?;
+    }
+    if let Some(port) = listeners.gateway_port()? {
+        writeln!(text, "  exchange     localhost:{port} for the gateway alone")?;
     }
     if let Some(pin) = pin {
         writeln!(

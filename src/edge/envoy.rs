@@ -1,4 +1,4 @@
-//! The exchange as Envoy asks for it: `envoy.service.auth.v3.Authorization/Check` (ext_authz v3, over gRPC).
+//! The exchange as Envoy asks for it: `envoy.service.auth.v3.Authorization/Check` (`ext_authz` v3, over gRPC).
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -5,7 +5,8 @@
 //! The map, as a request meets it: `server` and `connection` (HTTP and its limits), `frame` (headers around every
 //! answer, CORS), `gate` with `csrf` and `origin` (who may change something), then a file a group of routes: `login`
 //! with `verifier` and `attempts`, `session` with `cookie`, `sessions`, `check` with `bearer`, `discovery` with `keys`.
-//! `issuer` is the gRPC client, `problem` every refusal.
+//! `exchange` turns the cookie into a token for `gateway` and `envoy`, where gateways ask. `issuer` is the gRPC client,
+//! `problem` every refusal.
 
 pub mod attempts;
 mod bearer;

@@ -111,12 +111,12 @@ pub(super) fn by_token(token: String, reason: RevokeReason) -> pb::RevokeSession
 #[derive(Serialize)]
 struct Body<'a> {
     #[serde(flatten)]
-    access: Option<Access<'a>>,
+    tokens: Option<Grant<'a>>,
     session: Shown<'a>,
 }
 
 #[derive(Serialize)]
-struct Access<'a> {
+struct Grant<'a> {
     access_token: &'a str,
     token_type: &'a str,
     expires_in: i64,
@@ -154,7 +154,7 @@ pub(super) fn granted(
     let left = |time| at(time).seconds().saturating_sub(now.seconds());
     let authentication = session.authentication.clone().unwrap_or_default();
     let body = Body {
-        access: (!edge.hides_tokens).then(|| Access {
+        tokens: (!edge.hides_tokens).then(|| Grant {
             access_token: &tokens.access_token,
             token_type: &tokens.token_type,
             expires_in: left(tokens.access_token_expire_time),
