@@ -92,6 +92,8 @@ pub const FIGURES: &[Figure] = &[
     figure("symbolon_tls_handshakes_failed_total", Counter, Count, &["reason"], "TLS handshakes that failed"),
     figure("symbolon_lines_dropped_total", Counter, Count, &["stream"],
         "Lines of the `log` or the `audit` that were not written: their target is full, slow or gone"),
+    figure("symbolon_gateway_checks_total", Counter, Count, &["answer"],
+        "Requests a gateway asked about: `passed`, `sign_in`, `refused` or `undecided`"),
     figure("symbolon_verifier_revoked_sessions", Gauge, Count, &["issuer"], "Ended sessions the edge knows"),
     figure("symbolon_verifier_feed_heard_timestamp_seconds", Gauge, Seconds, &["issuer"], "When the edge last heard of revocations"),
     figure("symbolon_build_info", Gauge, Count, &["version"], "Always 1"),

@@ -79,14 +79,22 @@ pub async fn serve(
 impl Edge {
     /// Judges a request.
     pub(super) async fn judge_at_gateway(&self, asked: Asked<'_>) -> Verdict {
-        match self.pass(&asked).await {
+        let verdict = match self.pass(&asked).await {
             Ok(verdict) => verdict,
             Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => match self.sign_in(&asked) {
                 Some(location) => Verdict::SignIn(location),
                 None => Verdict::Refuse(problem),
             },
             Err(problem) => Verdict::Refuse(problem),
-        }
+        };
+        let answer = match &verdict {
+            Verdict::Pass { .. } => "passed",
+            Verdict::SignIn(_) => "sign_in",
+            Verdict::Refuse(problem) if problem.status().is_server_error() => "undecided",
+            Verdict::Refuse(_) => "refused",
+        };
+        metrics::counter!("symbolon_gateway_checks_total", "answer" => answer).increment(1);
+        verdict
     }
 
     async fn pass(&self, asked: &Asked<'_>) -> Result<Verdict, Problem> {

@@ -109,6 +109,13 @@ async fn a_page_sees_no_token_and_its_cookie_is_worth_one_to_the_upstream() {
         assert_eq!(next.header("authorization"), first.header("authorization"));
     }
     assert_eq!((bff.counted("current").await, bff.counted("rotated").await), (1, 0));
+    assert_eq!(at_gateway("GET", "/").of(&bff.exchange).await.status, 401);
+    let metrics = bff.server.get("/metrics").await;
+    for line in
+        [r#"symbolon_gateway_checks_total{answer="passed"} 4"#, r#"symbolon_gateway_checks_total{answer="refused"} 1"#]
+    {
+        assert!(metrics.contains(line), "{metrics}");
+    }
 }
 
 /// R-EDGE-09
