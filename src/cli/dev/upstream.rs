@@ -20,8 +20,8 @@ pub(super) fn beside(edge: Router) -> Router {
     let style = [(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"))];
     let shown = get(async |headers: HeaderMap| page("Behind the gateway", &told(&headers)));
     edge.route("/sign-in", get(async || page("Sign in", "<p>Nobody is signed in.</p>")))
-        .route("/upstream.js", get(async move || (script, SCRIPT)))
-        .route("/page.css", get(async move || (style, STYLE)))
+        .route("/public/upstream.js", get(async move || (script, SCRIPT)))
+        .route("/public/page.css", get(async move || (style, STYLE)))
         .route("/", shown.clone())
         .route("/{*path}", shown)
 }
