@@ -18,17 +18,24 @@ const SHOWN: [&str; 5] =
 pub(super) fn beside(edge: Router) -> Router {
     let script = [(header::CONTENT_TYPE, HeaderValue::from_static("text/javascript; charset=utf-8"))];
     let style = [(header::CONTENT_TYPE, HeaderValue::from_static("text/css; charset=utf-8"))];
-    let shown = get(async |headers: HeaderMap| page("Behind the gateway", &told(&headers)));
-    edge.route("/sign-in", get(async || page("Sign in", "<p>Nobody is signed in.</p>")))
+    let shown = get(async |headers: HeaderMap| page("Behind the gateway", &told(&headers), is_signed_in(&headers)));
+    edge.route("/sign-in", get(async || page("Sign in", "<p>Nobody is signed in.</p>", false)))
         .route("/public/upstream.js", get(async move || (script, SCRIPT)))
         .route("/public/page.css", get(async move || (style, STYLE)))
         .route("/", shown.clone())
         .route("/{*path}", shown)
 }
 
-fn page(title: &str, told: &str) -> impl IntoResponse + use<> {
+fn page(title: &str, told: &str, signed_in: bool) -> impl IntoResponse + use<> {
+    let [inside, outside] = if signed_in { ["", "hidden"] } else { ["hidden", ""] };
     let policy = HeaderValue::from_static("default-src 'self'; base-uri 'none'; frame-ancestors 'none'");
-    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(PAGE.replace("{title}", title).replace("{told}", told)))
+    let html = PAGE.replace("{title}", title).replace("{inside}", inside).replace("{outside}", outside);
+    let html = html.replace("{told}", told);
+    ([(header::CONTENT_SECURITY_POLICY, policy)], Html(html))
+}
+
+fn is_signed_in(headers: &HeaderMap) -> bool {
+    headers.get(SHOWN[0]).is_some_and(|subject| !subject.is_empty())
 }
 
 /// What the gateway says of the user, as a list.
