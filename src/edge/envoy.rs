@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::IntoResponse;
 use tonic::{Code as RpcCode, Request, Response, Status};
 
 use crate::edge::Edge;
 use crate::edge::gateway::{Asked, Verdict};
-use crate::edge::problem::{Code, MEDIA_TYPE, Problem};
+use crate::edge::problem::{Code, Problem};
 use crate::edge::visitor::device;
 use crate::edge::wanted::Wanted;
 use crate::pb::envoy as pb;
@@ -75,7 +76,7 @@ fn answer(verdict: Verdict) -> pb::CheckResponse {
             let response = pb::OkHttpResponse {
                 headers: headers.iter().map(overwrite).collect(),
                 headers_to_remove: gone.into_iter().map(|(name, _)| name.to_string()).collect(),
-                response_headers_to_add: answer.iter().map(overwrite).collect(),
+                response_headers_to_add: answer.iter().map(beside).collect(),
             };
             (RpcCode::Ok, HttpResponse::OkResponse(response))
         }
@@ -83,8 +84,10 @@ fn answer(verdict: Verdict) -> pb::CheckResponse {
             (RpcCode::Unauthenticated, denied(StatusCode::FOUND, &[(header::LOCATION, location)], String::new()))
         }
         Verdict::Refuse(problem) => {
-            let kind = [(header::CONTENT_TYPE, MEDIA_TYPE)];
-            (RpcCode::PermissionDenied, denied(problem.status(), &kind, problem.body()))
+            let (status, body) = (problem.status(), problem.body());
+            let said = problem.into_response();
+            let headers: Vec<_> = said.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+            (RpcCode::PermissionDenied, denied(status, &headers, body))
         }
     };
     let status = pb::Status { code: code.into(), ..pb::Status::default() };
@@ -100,8 +103,19 @@ fn denied(status: StatusCode, headers: &[(HeaderName, HeaderValue)], body: Strin
     })
 }
 
+/// The upstream's own cookies stay; of everything else there is one.
+fn beside(header: &(HeaderName, HeaderValue)) -> pb::HeaderValueOption {
+    if header.0 == header::SET_COOKIE {
+        let append_action = HeaderAppendAction::AppendIfExistsOrAdd.into();
+        return pb::HeaderValueOption { append_action, ..overwrite(header) };
+    }
+    overwrite(header)
+}
+
 fn overwrite((name, value): &(HeaderName, HeaderValue)) -> pb::HeaderValueOption {
-    let header = pb::HeaderValue { key: name.to_string(), value: String::new(), raw_value: value.as_bytes().to_vec() };
+    // Envoy reads text in answers, and no raw value. What is none are other cookies of the jar, which no browser sends so.
+    let value = String::from_utf8_lossy(value.as_bytes()).into_owned();
+    let header = pb::HeaderValue { key: name.to_string(), value, raw_value: Vec::new() };
     pb::HeaderValueOption {
         header: Some(header),
         append_action: HeaderAppendAction::OverwriteIfExistsOrAdd.into(),

@@ -53,6 +53,9 @@ const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
 const FORWARDED_URI: HeaderName = HeaderName::from_static("x-forwarded-uri");
 
+/// The body of a refusal once more: nginx hands on headers of what `auth_request` was answered, and no body.
+const PROBLEM: HeaderName = HeaderName::from_static("x-symbolon-problem");
+
 /// An answer that sets the cookie is nobody else's, whatever the upstream says of it.
 const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 
@@ -129,7 +132,8 @@ impl Edge {
 
     /// A cookie authenticates whatever a browser sends along: what may change something has to come from a page of ours.
     fn check_origin(&self, asked: &Asked<'_>) -> Result<(), Problem> {
-        let upgrades = asked.headers.contains_key(header::UPGRADE);
+        // A gateway may keep the first of these to itself, as what is between it and the browser (Traefik does).
+        let upgrades = [header::UPGRADE, header::SEC_WEBSOCKET_KEY].iter().any(|name| asked.headers.contains_key(name));
         if !upgrades && [Method::GET, Method::HEAD, Method::OPTIONS].contains(&asked.method) {
             return Ok(());
         }
@@ -172,7 +176,11 @@ async fn exchange(State(edge): State<Arc<Edge>>, RawQuery(query): RawQuery, requ
             headers.push((header::LOCATION, location));
             (StatusCode::FOUND.into_response(), headers)
         }
-        Verdict::Refuse(problem) => (problem.into_response(), identity::of_nobody()),
+        Verdict::Refuse(problem) => {
+            let mut headers = identity::of_nobody();
+            headers.extend(HeaderValue::try_from(problem.body()).ok().map(|body| (PROBLEM, body)));
+            (problem.into_response(), headers)
+        }
     };
     response.headers_mut().extend(headers);
     response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
