@@ -54,6 +54,7 @@ mod forged;
 mod forged_load;
 mod frozen;
 mod full_disk;
+mod gateways;
 mod health;
 mod interop;
 mod introspect;

@@ -85,9 +85,9 @@ impl Front {
         }
     }
 
-    fn command(self, dir: &Path) -> Command {
+    fn command(self, dir: &Path, file: &str) -> Command {
         let bin = |name: &str| Command::new(tools().join("python/bin").join(name));
-        let file = dir.join(self.files()[0]);
+        let file = dir.join(file);
         let mut command = match self {
             Self::Nginx => Command::new(nginx()),
             Self::Caddy => bin("caddy"),
@@ -115,21 +115,33 @@ impl Front {
     pub(crate) async fn start_with(self, dir: &Path, ports: Ports, change: impl Fn(String) -> String) -> Fronted {
         // The others tell by what is said first on the same port.
         let http2 = if self == Self::Nginx { free::<1>()[0] } else { ports.front };
+        self.run(dir, self.files(), &self.differences(dir, ports, http2), change, [ports.front, http2]).await
+    }
+
+    /// Starts the proxy with some files of `deploy/`, the first of which it is given, in which something else stands in place
+    /// of what is named; and waits until it listens on the first of two ports, the other of which is for HTTP/2.
+    pub(crate) async fn run(
+        self,
+        dir: &Path,
+        files: &[&str],
+        differences: &[(&str, String)],
+        change: impl Fn(String) -> String,
+        [port, http2]: [u16; 2],
+    ) -> Fronted {
         let deploy = Path::new(env!("CARGO_MANIFEST_DIR")).join("deploy");
-        let differences = self.differences(dir, ports, http2);
         let mut missing: Vec<_> = differences.iter().map(|(named, _)| *named).collect();
-        for file in self.files() {
+        for file in files {
             let mut text = std::fs::read_to_string(deploy.join(file)).unwrap();
-            for (named, here) in &differences {
+            for (named, here) in differences {
                 missing.retain(|it| it != named || !text.contains(named));
                 text = text.replace(named, here);
             }
-            std::fs::write(dir.join(file), change(text)).unwrap();
+            std::fs::write(dir.join(Path::new(file).file_name().unwrap()), change(text)).unwrap();
         }
-        assert!(missing.is_empty(), "{missing:?} is not in {:?}", self.files());
+        assert!(missing.is_empty(), "{missing:?} is not in {files:?}");
 
-        let at = dir.to_owned();
-        let command = tokio::task::spawn_blocking(move || self.command(&at)).await.unwrap();
+        let (at, file) = (dir.to_owned(), Path::new(files[0]).file_name().unwrap().to_str().unwrap().to_owned());
+        let command = tokio::task::spawn_blocking(move || self.command(&at, &file)).await.unwrap();
         let log = dir.join("front.log");
         let file = std::fs::File::create(&log).unwrap();
         let mut child = tokio::process::Command::from(command)
@@ -139,7 +151,7 @@ impl Front {
             .kill_on_drop(true)
             .spawn()
             .unwrap();
-        let address = ("127.0.0.1", ports.front);
+        let address = ("127.0.0.1", port);
         let listening = async {
             while TcpStream::connect(address).await.is_err() && child.try_wait().unwrap().is_none() {
                 tokio::time::sleep(Duration::from_millis(10)).await;

@@ -145,6 +145,18 @@ impl Connection {
         tokio::time::timeout(patience, self.read_answer()).await.expect("neither an answer nor an end")
     }
 
+    /// The next so many bytes, of a connection that no longer speaks HTTP.
+    pub(crate) async fn text(&mut self, length: usize) -> String {
+        let patience = Duration::from_secs(20);
+        let read = async {
+            while self.read.len() < length {
+                self.more().await.expect("it ends");
+            }
+        };
+        tokio::time::timeout(patience, read).await.expect("nothing comes");
+        String::from_utf8(self.read.drain(..length).collect()).unwrap()
+    }
+
     async fn read_answer(&mut self) -> Option<Answer> {
         let head = loop {
             if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {

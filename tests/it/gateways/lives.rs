@@ -1,0 +1,152 @@
+//! From the sign-in to the end, behind every gateway.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use prost_types::Duration as Seconds;
+use symbolon::pb::auth::RevokeSessionRequest;
+use symbolon::pb::auth::revoke_session_request::Target;
+
+use super::gateway::{GATEWAYS, Gated, Places, fetch, page_load, start};
+use super::{all, assert_alice, assert_no_refresh_token};
+use crate::support::front::{Front, free};
+use crate::support::http::raw;
+use crate::support::{Ask, Process};
+
+#[tokio::test]
+async fn a_session_that_ended_ends_at_every_gateway_and_a_service_that_is_away_is_no_users_fault() {
+    for gateway in GATEWAYS {
+        let mut gated = Gated::start(gateway, "15m").await;
+        let load = |cookie: &str| fetch("GET", "/orders", "same-origin").header("cookie", cookie);
+        let (_, short) = gated.sign_in(|request| request.session_ttl = Some(Seconds { seconds: 2, nanos: 0 })).await;
+        let (session, revoked) = gated.sign_in(|_| ()).await;
+        let (_, warm) = gated.sign_in(|_| ()).await;
+        let (_, cold) = gated.sign_in(|_| ()).await;
+        for cookie in [&short, &revoked, &warm] {
+            assert_eq!(gated.ask(&load(cookie)).await.status, 200, "{gateway:?}");
+        }
+
+        let target = Some(Target::SessionId(session));
+        let request = RevokeSessionRequest { target, ..RevokeSessionRequest::default() };
+        gated.issuer().client().await.revoke_session(request).await.unwrap();
+        until(gateway, Duration::from_secs(1), async || {
+            gated.ask(&load(&revoked)).await.problem() == (401, "session_revoked".to_owned())
+        })
+        .await;
+        let sent = gated.ask(&page_load("/orders", "same-origin").header("cookie", &revoked)).await;
+        assert_eq!(sent.status, 302, "{gateway:?}");
+        until(gateway, Duration::from_secs(3), async || {
+            gated.ask(&load(&short)).await.problem() == (401, "session_expired".to_owned())
+        })
+        .await;
+
+        gated.upstream.saw();
+        gated.kill_issuer().await;
+        for ask in [load(&cold), page_load("/orders", "none").header("cookie", &cold)] {
+            let away = gated.ask(&ask).await;
+            assert_eq!(away.problem(), (503, "issuer_unavailable".to_owned()), "{gateway:?}: {away:?}");
+        }
+        assert_eq!(gated.upstream.saw().len(), 0, "{gateway:?}: it was asked");
+        assert_eq!(gated.ask(&load(&warm)).await.status, 200, "{gateway:?}: what is known needs no service");
+
+        gated.upstream.saw();
+        gated.kill_edge().await;
+        let unasked = gated.ask(&load(&warm)).await.status;
+        let expected = match gateway {
+            Front::Nginx | Front::Envoy => 503,
+            Front::Caddy => 502,
+            Front::Traefik => 500,
+        };
+        assert_eq!(unasked, expected, "{gateway:?}: nobody lets anybody in");
+        assert_eq!(gated.upstream.saw().len(), 0, "{gateway:?}: it was asked");
+    }
+}
+
+/// Waits for something that has to be so within a while.
+async fn until(gateway: Front, patience: Duration, is_so: impl AsyncFn() -> bool) {
+    let waiting = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(patience, waiting).await.is_ok(), "{gateway:?}: not within {patience:?}");
+}
+
+#[tokio::test]
+async fn ten_page_loads_with_a_cookie_that_is_due_are_signed_in_and_rotate_it_once() {
+    for gateway in GATEWAYS {
+        let gated = Gated::start(gateway, "3s").await;
+        let (session, cookie) = gated.sign_in(|_| ()).await;
+        let load = page_load("/orders", "same-origin").header("cookie", &cookie);
+        let missing = page_load("/status/404", "same-origin").header("cookie", &cookie);
+        let first = gated.ask(&load).await;
+        if gateway != Front::Traefik {
+            assert_eq!(all(&first, "cache-control"), ["public, max-age=600"], "{gateway:?}: {first:?}");
+        }
+        assert_eq!(all(&first, "set-cookie"), ["theme=dark"], "{gateway:?}: {first:?}");
+        assert_alice(&gated, &session, &first, "not due");
+        let before = gated.rotations().await;
+        tokio::time::sleep(Duration::from_secs(3)).await;
+
+        let answers = join_all((0..10).map(|number| gated.ask(if number % 2 == 0 { &load } else { &missing }))).await;
+        let mut set = Vec::new();
+        for answer in &answers {
+            assert!([200, 404].contains(&answer.status), "{gateway:?}: {answer:?}");
+            assert_eq!(answer.body, "the application", "{gateway:?}: {answer:?}");
+            assert_eq!(all(answer, "cache-control"), ["private, no-store"], "{gateway:?}: {answer:?}");
+            let cookies = all(answer, "set-cookie");
+            assert!(cookies.len() == 2 && cookies.contains(&"theme=dark"), "{gateway:?}: {cookies:?}");
+            set.extend(cookies.into_iter().filter(|cookie| *cookie != "theme=dark").map(str::to_owned));
+        }
+        assert_eq!(gated.rotations().await, before + 1, "{gateway:?}");
+        for seen in gated.upstream.saw() {
+            assert_eq!(seen.all("x-symbolon-subject"), ["alice"], "{gateway:?}");
+            assert_no_refresh_token(&seen, "a rotation");
+        }
+        let values: Vec<_> = set.iter().map(|cookie| cookie.split(';').next().unwrap()).collect();
+        assert!(values.windows(2).all(|pair| pair[0] == pair[1]) && values[0] != cookie, "{gateway:?}: {values:?}");
+        assert!(set[0].ends_with("; HttpOnly; SameSite=Lax"), "{gateway:?}: {set:?}");
+        let next = gated.ask(&page_load("/orders", "same-origin").header("cookie", values[0])).await;
+        assert_alice(&gated, &session, &next, "with the next cookie");
+    }
+}
+
+/// As README.md beside the recipes says.
+#[tokio::test]
+async fn the_demonstration_signs_in_and_out_through_every_gateway() {
+    for gateway in GATEWAYS {
+        let [front, edge, exchange] = free();
+        let dir = tempfile::tempdir().unwrap();
+        let mut command = Process::command(dir.path());
+        Process::say_dev(&mut command);
+        command.arg("--bff").envs([
+            ("SYMBOLON_EDGE_LISTEN", format!("localhost:{edge}")),
+            ("SYMBOLON_GATEWAY_LISTEN", format!("localhost:{exchange}")),
+        ]);
+        let _demonstration = Process::start(command).await;
+        let _gateway =
+            start(gateway, dir.path(), Places { front, edge, exchange, application: edge }, |text| text).await;
+        let address = format!("127.0.0.1:{front}");
+        let ask = async |ask: Ask| raw(&address, &ask.bytes()).await.unwrap();
+        let sent = ask(page_load("/orders", "none")).await;
+        assert_eq!(sent.header("location"), Some("/sign-in?return_to=%2Forders"), "{gateway:?}: {sent:?}");
+        let page = ask(page_load(sent.header("location").unwrap(), "none")).await;
+        assert!(page.status == 200 && page.body.contains("Nobody is signed in"), "{gateway:?}: {page:?}");
+        for file in ["/public/upstream.js", "/public/page.css"] {
+            assert!(page.body.contains(file), "{gateway:?}: {page:?}");
+            assert_eq!(ask(Ask::get(file)).await.status, 200, "{gateway:?} {file}");
+        }
+        let signed_in = ask(Ask::login("alice", "alice")).await;
+        assert_eq!(signed_in.status, 200, "{gateway:?}: {signed_in:?}");
+        assert!(!signed_in.body.contains("access_token"), "{gateway:?}: {signed_in:?}");
+        let cookie = signed_in.cookie().unwrap();
+        assert!(cookie.starts_with("symbolon-8000=sr1_"), "{gateway:?}: {cookie}");
+        let page = ask(page_load("/orders", "same-origin").header("cookie", &cookie)).await;
+        assert!(page.body.contains("<dd>alice</dd>") && page.body.contains("an access token"), "{gateway:?}: {page:?}");
+        assert_eq!(ask(Ask::page("POST", "/auth/logout").header("cookie", &cookie)).await.status, 204, "{gateway:?}");
+        until(gateway, Duration::from_secs(1), async || {
+            ask(page_load("/orders", "same-origin").header("cookie", &cookie)).await.status == 302
+        })
+        .await;
+    }
+}
