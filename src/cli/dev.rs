@@ -172,7 +172,9 @@ fn banner(
     };
     let credentials = r#"{"username":"alice","password":"alice"}"#;
     writeln!(text, "{}", post("/login", &format!(" -H 'Content-Type: application/json' -d '{credentials}'")))?;
-    writeln!(text, "{}", post("/refresh", ""))?;
+    if config.edge.mode == EdgeMode::Token {
+        writeln!(text, "{}", post("/refresh", ""))?;
+    }
     let call = |data: &str, method: &str| {
         format!("  grpcurl {flag} -d '{data}' localhost:{grpc} symbolon.auth.v1.AuthService/{method}")
     };

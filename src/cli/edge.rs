@@ -98,6 +98,11 @@ fn verifier(config: &Config, profile: Profile) -> Result<Option<CredentialVerifi
 /// Says before anything is started what would keep the edge of `dev` or `serve` from working.
 pub(super) fn check(config: &Config, profile: Profile, listeners: &[TcpListener]) -> Result<(), Failure> {
     if listeners.is_empty() {
+        if config.gateway.listen.is_some() {
+            return Err(
+                "SYMBOLON_GATEWAY_LISTEN is set, and the exchange is the edge's: set SYMBOLON_EDGE_LISTEN too".into()
+            );
+        }
         return Ok(());
     }
     if !config.edge.issuer.urls.is_empty() {

@@ -15,7 +15,10 @@ impl Config {
     /// What `dev --bff` asks for: pages that see no token, behind a gateway at `localhost:8000`.
     pub fn behind_a_gateway(&mut self) {
         self.edge.mode = EdgeMode::Bff;
-        self.edge.public_url = Some("http://localhost:8000".to_owned());
+        // In `dev` it is this machine's, unless somebody has said otherwise.
+        if self.edge.public_url.as_deref().is_some_and(|url| url.starts_with("http://localhost:")) {
+            self.edge.public_url = Some("http://localhost:8000".to_owned());
+        }
         self.gateway.listen.get_or_insert_with(|| "localhost:8081".to_owned());
         self.gateway.login_url.get_or_insert_with(|| "/sign-in".to_owned());
         for client in self.declared.clients.values_mut() {

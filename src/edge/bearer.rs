@@ -36,6 +36,24 @@ impl Edge {
         }
     }
 
+    /// The claims of a token that the service has just answered, which may have run out; `None` if its signature does not
+    /// hold, or its clock and ours are too far apart.
+    pub(super) async fn issued(&self, token: &str) -> Option<Claims> {
+        let published = self.keys.current()?;
+        // By its own clock: it may be a repeat of long ago.
+        let at = |published: &Published| {
+            let expected = Expected { now: 0, exp_leeway: 0, iat_leeway: i64::MAX, ..self.expected(published) };
+            verify(token, &StillTrusted { published: &published.keys, revocations: &self.revocations }, &expected)
+        };
+        let judged = match at(&published) {
+            Err(Rejection::UnknownKey) => at(&*self.keys.newer().await?),
+            judged => judged,
+        };
+        judged
+            .inspect_err(|rejection| tracing::warn!(reason = rejection.label(), "the service's own token is refused"))
+            .ok()
+    }
+
     /// What a token says whose signature holds and whose time it is; whether it was revoked is another question.
     pub(super) async fn verified(&self, token: &str) -> Result<Claims, Problem> {
         let published = self.keys.current().ok_or(Code::IssuerUnavailable)?;
@@ -68,14 +86,18 @@ impl Edge {
         self.audience.is_empty() || claims.aud.iter().any(|audience| self.audience.contains(audience))
     }
 
-    fn judge(&self, token: &str, published: &Published) -> Result<Claims, Rejection> {
-        let expected = Expected {
+    fn expected<'a>(&self, published: &'a Published) -> Expected<'a> {
+        Expected {
             issuer: &published.issuer,
             audience: Audience::Any,
             now: self.clock.now().seconds(),
             exp_leeway: EXP_LEEWAY,
             iat_leeway: IAT_LEEWAY,
-        };
+        }
+    }
+
+    fn judge(&self, token: &str, published: &Published) -> Result<Claims, Rejection> {
+        let expected = self.expected(published);
         let keys = StillTrusted { published: &published.keys, revocations: &self.revocations };
         verify(token, &keys, &expected)
     }

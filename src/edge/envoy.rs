@@ -7,11 +7,11 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::IntoResponse;
 use tonic::{Code as RpcCode, Request, Response, Status};
 
-use crate::edge::Edge;
-use crate::edge::gateway::{Asked, Verdict};
+use crate::edge::gateway::{Asked, Verdict, setting};
 use crate::edge::problem::{Code, Problem};
 use crate::edge::visitor::device;
 use crate::edge::wanted::Wanted;
+use crate::edge::{Edge, identity};
 use crate::pb::envoy as pb;
 use crate::pb::envoy::authorization_server::Authorization;
 use crate::pb::envoy::check_response::HttpResponse;
@@ -25,25 +25,29 @@ impl Authorization for Checks {
     async fn check(&self, request: Request<pb::CheckRequest>) -> Result<Response<pb::CheckResponse>, Status> {
         let attributes = request.into_inner().attributes.unwrap_or_default();
         let http = attributes.request.and_then(|request| request.http).unwrap_or_default();
-        let headers = headers(http.header_map.unwrap_or_default(), &http.headers);
+        let each = http.header_map.ok_or_else(|| {
+            tracing::error!(
+                "Envoy joins headers, and two cookies to a broken one: set encode_raw_headers in ext_authz"
+            );
+            Status::failed_precondition("set encode_raw_headers")
+        })?;
+        let headers = headers(each);
         let asked = asked(&self.0, &http.method, &http.path, &headers, attributes.context_extensions);
         let verdict = match asked {
             Ok(asked) => self.0.judge_at_gateway(asked).await,
-            Err(problem) => Verdict::Refuse(problem),
+            Err(problem) => Verdict::Refuse(problem, None),
         };
         Ok(Response::new(answer(verdict)))
     }
 }
 
-/// Each header by itself, as Envoy tells them when it is asked to; joined ones would make one broken cookie of two.
-fn headers(each: pb::HeaderMap, joined: &BTreeMap<String, String>) -> HeaderMap {
+/// Each header by itself.
+fn headers(each: pb::HeaderMap) -> HeaderMap {
     let each = each.headers.into_iter().map(|pb::HeaderValue { key, value, raw_value }| {
         (key, if raw_value.is_empty() { value.into_bytes() } else { raw_value })
     });
-    let joined = joined.iter().map(|(key, value)| (key.clone(), value.clone().into_bytes()));
-    let known = each
-        .chain(joined)
-        .filter_map(|(key, value)| Some((HeaderName::try_from(key).ok()?, HeaderValue::try_from(value).ok()?)));
+    let known =
+        each.filter_map(|(key, value)| Some((HeaderName::try_from(key).ok()?, HeaderValue::try_from(value).ok()?)));
     let mut headers = HeaderMap::new();
     for (name, value) in known {
         headers.append(name, value);
@@ -75,7 +79,7 @@ fn answer(verdict: Verdict) -> pb::CheckResponse {
             });
             let response = pb::OkHttpResponse {
                 headers: headers.iter().map(overwrite).collect(),
-                headers_to_remove: gone.into_iter().map(|(name, _)| name.to_string()).collect(),
+                headers_to_remove: gone.into_iter().map(|(name, _)| name.to_string()).chain(look_alikes()).collect(),
                 response_headers_to_add: answer.iter().map(beside).collect(),
             };
             (RpcCode::Ok, HttpResponse::OkResponse(response))
@@ -83,15 +87,25 @@ fn answer(verdict: Verdict) -> pb::CheckResponse {
         Verdict::SignIn(location) => {
             (RpcCode::Unauthenticated, denied(StatusCode::FOUND, &[(header::LOCATION, location)], String::new()))
         }
-        Verdict::Refuse(problem) => {
+        Verdict::Refuse(problem, cookie) => {
             let (status, body) = (problem.status(), problem.body());
-            let said = problem.into_response();
+            let mut said = problem.into_response();
+            said.headers_mut().extend(setting(cookie));
             let headers: Vec<_> = said.headers().iter().map(|(name, value)| (name.clone(), value.clone())).collect();
             (RpcCode::PermissionDenied, denied(status, &headers, body))
         }
     };
     let status = pb::Status { code: code.into(), ..pb::Status::default() };
     pb::CheckResponse { status: Some(status), http_response: Some(response) }
+}
+
+/// The identity headers as somebody else may spell them: for many an application an underscore is a hyphen.
+fn look_alikes() -> impl Iterator<Item = String> {
+    let names = identity::of_nobody().into_iter();
+    names.flat_map(|(name, _)| {
+        let words: Vec<_> = name.as_str().split('-').map(str::to_owned).collect();
+        [["_", "_"], ["_", "-"], ["-", "_"]].map(|[one, two]| [&words[0], one, &words[1], two, &words[2]].concat())
+    })
 }
 
 fn denied(status: StatusCode, headers: &[(HeaderName, HeaderValue)], body: String) -> HttpResponse {

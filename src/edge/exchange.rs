@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use symbolon_verifier::{Claims, Refusal};
 
 use crate::edge::Edge;
+use crate::edge::issuer::Refusal as Refused;
 use crate::edge::problem::{Code, Problem};
 use crate::edge::session::refused;
 use crate::edge::times::at;
@@ -43,6 +44,13 @@ struct Successor {
     browser_session: bool,
 }
 
+impl Exchange {
+    /// Forgets everything: the tokens of a key that was compromised are worth nothing.
+    pub(super) fn clear(&self) {
+        self.0.clear();
+    }
+}
+
 impl Default for Exchange {
     fn default() -> Self {
         Self(Cache::new(REMEMBERED))
@@ -57,29 +65,60 @@ impl Edge {
         let now = self.clock.now();
         held.remove_if(&key, |worth| worth.until <= now);
         let worth = held.get_or_insert_async(&key, self.redeem(presented, device)).await?;
+        self.judge_worth(&key, worth).await
+    }
+
+    /// That somebody ended a session is known from the feed, whatever is held.
+    async fn judge_worth(&self, key: &[u8; 32], worth: Arc<Worth>) -> Result<Arc<Worth>, Problem> {
         match self.revocations.judge(&worth.access_token, &worth.claims.sid).await {
             Ok(()) => Ok(worth),
             Err(Refusal::Undecided) => Err(Code::IssuerUnavailable.into()),
             Err(_) => {
-                held.remove(&key);
+                self.exchange.0.remove(key);
                 Err(Code::SessionRevoked.into())
             }
         }
     }
 
-    /// Asks the service. What it answers is remembered under the successor, too, which is what comes next.
+    /// Forgets what this cookie was worth: its session is over, or another way has rotated it.
+    pub(super) fn forget(&self, presented: &str) {
+        self.exchange.0.remove(&<[u8; 32]>::from(Sha256::digest(presented)));
+    }
+
+    /// Asks the service. A repeat may bring an access token that has run out meanwhile (the refresh rule mints none for it):
+    /// then its refresh token is asked with.
     async fn redeem(&self, presented: &str, device: pb::Device) -> Result<Arc<Worth>, Problem> {
+        let first = self.rotate(presented, presented, device.clone()).await?;
+        if first.claims.exp > self.clock.now().seconds() {
+            return Ok(first);
+        }
+        let Some(successor) = &first.successor else { return Err(Code::IssuerUnavailable.into()) };
+        self.rotate(&successor.refresh_token, presented, device).await
+    }
+
+    /// What the service answers to `asked_with`. It is remembered under the successor, too, which is what comes next; the
+    /// browser, who has `presented`, is to have that.
+    async fn rotate(&self, asked_with: &str, presented: &str, device: pb::Device) -> Result<Arc<Worth>, Problem> {
         let request = pb::RefreshTokensRequest {
-            refresh_token: presented.to_owned(),
+            refresh_token: asked_with.to_owned(),
             device: Some(device),
             rotation: pb::Rotation::WhenDue.into(),
             ..pb::RefreshTokensRequest::default()
         };
-        let refreshed = self.issuer.refresh(request).await.map_err(refused)?;
+        let refreshed = self.issuer.refresh(request).await.map_err(|refusal| {
+            if refusal == Refused::Asked {
+                tracing::error!(
+                    client_id = self.client_id,
+                    "the token service refuses to rotate when due: set `rotation_when_due = true` for this client there"
+                );
+            }
+            refused(refusal)
+        })?;
         let (Some(tokens), Some(session)) = (refreshed.tokens, refreshed.session) else {
             return Err(Code::IssuerUnavailable.into());
         };
-        let claims = self.verified(&tokens.access_token).await?;
+        // It is the service's own: what does not hold, whatever the reason, says nothing about the user.
+        let claims = self.issued(&tokens.access_token).await.ok_or(Code::IssuerUnavailable)?;
         let due = at(tokens.refresh_after).min(Timestamp::from_seconds(claims.exp));
         let current = |successor| Worth {
             access_token: tokens.access_token.clone(),

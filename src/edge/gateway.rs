@@ -2,15 +2,18 @@
 //! exchanged for an access token, a bearer token is checked, and the upstream is told who it is. It listens where no proxy
 //! leads to: what it answers is worth a sign-in.
 
+use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::{RawQuery, Request, State};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header};
+use axum::middleware::{Next, from_fn};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
-use futures_util::stream;
+use futures_util::{StreamExt, stream};
 use tokio::net::TcpListener;
 use tokio_stream::wrappers::TcpListenerStream;
 use tonic::service::Routes;
@@ -40,14 +43,15 @@ pub(super) struct Asked<'a> {
 /// What the gateway is to do.
 pub(super) enum Verdict {
     /// Send it on with these headers instead of the client's own, and give the browser those of `answer`.
-    Pass {
-        upstream: Vec<(HeaderName, HeaderValue)>,
-        answer: Vec<(HeaderName, HeaderValue)>,
-    },
+    Pass { upstream: Vec<(HeaderName, HeaderValue)>, answer: Vec<(HeaderName, HeaderValue)> },
     /// Send the browser to the sign-in.
     SignIn(HeaderValue),
-    Refuse(Problem),
+    /// Answer the browser this, and the next cookie all the same: it has been spent for one.
+    Refuse(Problem, Option<HeaderValue>),
 }
+
+/// What Envoy calls.
+const CHECK: &str = "/envoy.service.auth.v3.Authorization/Check";
 
 const FETCH_MODE: HeaderName = HeaderName::from_static("sec-fetch-mode");
 const FORWARDED_METHOD: HeaderName = HeaderName::from_static("x-forwarded-method");
@@ -62,7 +66,18 @@ const PRIVATE: HeaderValue = HeaderValue::from_static("private, no-store");
 /// Forward authentication at `/exchange?audience=&scope=&acr=`, and Envoy's Check.
 fn routes(edge: Arc<Edge>) -> Router {
     let checks = AuthorizationServer::new(Checks(Arc::clone(&edge)));
-    Routes::new(checks).into_axum_router().route("/exchange", any(exchange).with_state(edge))
+    // Of gRPC's own fallback every proxy would see a 200, and let everybody in.
+    let checks = Router::new().route_service(CHECK, checks).route_layer(from_fn(only_grpc));
+    Router::new().route("/exchange", any(exchange)).with_state(edge).merge(checks).fallback(nothing)
+}
+
+async fn nothing() -> Problem {
+    Code::NotFound.into()
+}
+
+async fn only_grpc(request: Request, next: Next) -> Response {
+    let kind = request.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes).unwrap_or_default();
+    if kind.starts_with(b"application/grpc") { next.run(request).await } else { nothing().await.into_response() }
 }
 
 /// Serves gateways, by HTTP/1 and HTTP/2, until `shutdown`.
@@ -74,9 +89,16 @@ pub async fn serve(
     listeners: Vec<TcpListener>,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), tonic::transport::Error> {
-    let incoming = stream::select_all(listeners.into_iter().map(TcpListenerStream::new));
+    let incoming = stream::select_all(listeners.into_iter().map(TcpListenerStream::new)).filter_map(async |accepted| {
+        // Out of file descriptors, or the peer was gone: tonic would end the whole server.
+        if let Err(error) = &accepted {
+            tracing::warn!(%error, "a gateway's connection could not be accepted");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        accepted.ok().map(Ok::<_, io::Error>)
+    });
     let mut server = Server::builder().accept_http1(true).tcp_nodelay(true);
-    server.add_routes(Routes::from(routes(edge))).serve_with_incoming_shutdown(incoming, shutdown).await
+    server.add_routes(Routes::from(routes(edge))).serve_with_incoming_shutdown(Box::pin(incoming), shutdown).await
 }
 
 impl Edge {
@@ -86,15 +108,15 @@ impl Edge {
             Ok(verdict) => verdict,
             Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => match self.sign_in(&asked) {
                 Some(location) => Verdict::SignIn(location),
-                None => Verdict::Refuse(problem),
+                None => Verdict::Refuse(problem, None),
             },
-            Err(problem) => Verdict::Refuse(problem),
+            Err(problem) => Verdict::Refuse(problem, None),
         };
         let answer = match &verdict {
             Verdict::Pass { .. } => "passed",
             Verdict::SignIn(_) => "sign_in",
-            Verdict::Refuse(problem) if problem.status().is_server_error() => "undecided",
-            Verdict::Refuse(_) => "refused",
+            Verdict::Refuse(problem, _) if problem.status().is_server_error() => "undecided",
+            Verdict::Refuse(..) => "refused",
         };
         metrics::counter!("symbolon_gateway_checks_total", "answer" => answer).increment(1);
         verdict
@@ -118,22 +140,25 @@ impl Edge {
                 (claims, asked.headers[header::AUTHORIZATION].clone(), None)
             }
         };
+        let Some(mut upstream) = identity::of(&claims) else {
+            return Ok(Verdict::Refuse(Code::AccessTokenInvalid.into(), cookie));
+        };
         if !asked.wanted.is_met_by(&claims, self) {
-            return Err(Code::AccessTokenInsufficient.into());
+            return Ok(Verdict::Refuse(Code::AccessTokenInsufficient.into(), cookie));
         }
-        let mut upstream = identity::of(&claims).ok_or(Code::AccessTokenInvalid)?;
         upstream.push((header::AUTHORIZATION, authorization));
         // Of bytes that came in a header.
         let left = HeaderValue::from_bytes(&without(jar(), self.cookie.name())).map_err(|_| Code::BadRequest)?;
         upstream.push((header::COOKIE, left));
-        let answer = cookie.map(|cookie| [(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, PRIVATE)]);
-        Ok(Verdict::Pass { upstream, answer: answer.into_iter().flatten().collect() })
+        Ok(Verdict::Pass { upstream, answer: setting(cookie) })
     }
 
     /// A cookie authenticates whatever a browser sends along: what may change something has to come from a page of ours.
     fn check_origin(&self, asked: &Asked<'_>) -> Result<(), Problem> {
         // A gateway may keep the first of these to itself, as what is between it and the browser (Traefik does).
-        let upgrades = [header::UPGRADE, header::SEC_WEBSOCKET_KEY].iter().any(|name| asked.headers.contains_key(name));
+        let upgrades = [header::UPGRADE, header::SEC_WEBSOCKET_KEY, header::SEC_WEBSOCKET_VERSION]
+            .iter()
+            .any(|name| asked.headers.contains_key(name));
         if !upgrades && [Method::GET, Method::HEAD, Method::OPTIONS].contains(&asked.method) {
             return Ok(());
         }
@@ -154,6 +179,12 @@ impl Edge {
     }
 }
 
+/// The headers that set a cookie, which make an answer nobody else's.
+pub(super) fn setting(cookie: Option<HeaderValue>) -> Vec<(HeaderName, HeaderValue)> {
+    let headers = cookie.map(|cookie| [(header::SET_COOKIE, cookie), (header::CACHE_CONTROL, PRIVATE)]);
+    headers.into_iter().flatten().collect()
+}
+
 /// A path on this host, and nothing that a browser would take for another one.
 fn path_of_ours(target: &str) -> &str {
     let ours = target.starts_with('/') && !target.starts_with("//") && !target.contains(['\\', '\n', '\r', '\t']);
@@ -164,7 +195,7 @@ async fn exchange(State(edge): State<Arc<Edge>>, RawQuery(query): RawQuery, requ
     let (parts, _) = request.into_parts();
     let verdict = match asked(&edge, query.as_deref().unwrap_or_default(), &parts) {
         Ok(asked) => edge.judge_at_gateway(asked).await,
-        Err(problem) => Verdict::Refuse(problem),
+        Err(problem) => Verdict::Refuse(problem, None),
     };
     let (mut response, headers) = match verdict {
         Verdict::Pass { mut upstream, answer } => {
@@ -176,8 +207,9 @@ async fn exchange(State(edge): State<Arc<Edge>>, RawQuery(query): RawQuery, requ
             headers.push((header::LOCATION, location));
             (StatusCode::FOUND.into_response(), headers)
         }
-        Verdict::Refuse(problem) => {
+        Verdict::Refuse(problem, cookie) => {
             let mut headers = identity::of_nobody();
+            headers.extend(setting(cookie));
             headers.extend(HeaderValue::try_from(problem.body()).ok().map(|body| (PROBLEM, body)));
             (problem.into_response(), headers)
         }

@@ -17,7 +17,11 @@ pub(super) fn of(claims: &Claims) -> Option<Vec<(HeaderName, HeaderValue)>> {
     let acr = claims.acr.as_deref().unwrap_or_default();
     let scope = claims.scope.as_deref().unwrap_or_default();
     let said = [&claims.sub, &claims.sid, &claims.client_id, scope, acr];
-    NAMES.into_iter().zip(said).map(|(name, value)| Some((name, HeaderValue::from_str(value).ok()?))).collect()
+    // A space at an end is taken away on the way, and another user's name may be what is left.
+    let fits = |value: &str| value.trim() == value;
+    let header =
+        |(name, value): (HeaderName, &str)| Some((name, HeaderValue::from_str(value).ok().filter(|_| fits(value))?));
+    NAMES.into_iter().zip(said).map(|(name, value)| header((name, value))).collect()
 }
 
 /// The headers of nobody.

@@ -77,6 +77,7 @@ pub(super) async fn login(State(edge): State<Arc<Edge>>, parts: Parts, body: Byt
     let answer = granted(&edge, None, issued.tokens, issued.session)?;
     // Only now, so that nothing is lost if the new session fails; whether it succeeds is the old session's business.
     if let Some(old) = jar.token() {
+        edge.forget(&old);
         let revoke = session::by_token(old, RevokeReason::Superseded);
         let _ = tokio::time::timeout(SUPERSEDING, edge.issuer.revoke(revoke)).await;
     }

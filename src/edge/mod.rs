@@ -145,6 +145,7 @@ impl Edge {
             let mut named = self.revocations.keys_named();
             while named.changed().await.is_ok() {
                 self.keys.outdate();
+                self.exchange.clear();
             }
         };
         tokio::join!(

@@ -51,6 +51,7 @@ pub(super) async fn refresh(State(edge): State<Arc<Edge>>, parts: Parts) -> Resu
         return Err(Code::NoSession.into());
     }
     let presented = jar.token().ok_or(Code::SessionInvalid)?;
+    edge.forget(&presented);
     let device = Some(Visitor::of(&parts, &edge.trusted_proxies).device());
     let request =
         pb::RefreshTokensRequest { refresh_token: presented.clone(), device, ..pb::RefreshTokensRequest::default() };
@@ -73,6 +74,7 @@ pub(super) fn refused(refusal: Refusal) -> Problem {
 
 pub(super) async fn logout(State(edge): State<Arc<Edge>>, parts: Parts) -> Result<Response, Problem> {
     if let Some(token) = Jar::of(&edge, &parts)?.token() {
+        edge.forget(&token);
         edge.issuer.revoke(by_token(token, RevokeReason::SignedOut)).await.map_err(not_ended)?;
     }
     Ok(signed_out(&edge))

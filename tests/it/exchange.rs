@@ -330,3 +330,53 @@ async fn an_exchange_that_could_not_rotate_or_is_reached_by_others_is_refused_at
     let reached = refused(&[("SYMBOLON_CLIENTS_FILE", "clients.toml"), ("SYMBOLON_GATEWAY_LISTEN", "0.0.0.0:0")]).await;
     assert_says(&reached, &["SYMBOLON_GATEWAY_LISTEN", "not a loopback address", "beside the gateway"]);
 }
+
+/// R-EDGE-09: whatever a proxy takes for a yes is one.
+#[tokio::test]
+async fn nothing_else_is_answered_where_gateways_ask() {
+    let bff = Bff::start(&[]).await;
+    for path in [
+        "/",
+        "/exchange/",
+        "/auth/check",
+        "/x",
+        "/envoy.service.auth.v3.Authorization/Check",
+        "/envoy.service.auth.v3.Authorization/x",
+    ] {
+        for method in ["GET", "POST"] {
+            let answer = Ask::new(method, path).header("content-type", "application/json").of(&bff.exchange).await;
+            assert_eq!(answer.status, 404, "{method} {path}");
+        }
+    }
+}
+
+/// R-EDGE-09: the service has spent the cookie, whatever becomes of the request.
+#[tokio::test]
+async fn a_refusal_brings_the_next_cookie_too() {
+    let bff = Bff::start(&[("SYMBOLON_ACCESS_TOKEN_TTL", "3s")]).await;
+    let browser = bff.signed_in().await;
+    tokio::time::sleep(Duration::from_millis(2000)).await;
+    let ask = Ask::get("/exchange?scope=admin").header("x-forwarded-method", "GET").header("x-forwarded-uri", "/");
+    let refused = ask.header("cookie", browser.cookie().unwrap()).of(&bff.exchange).await;
+    assert_eq!(refused.problem(), (403, "access_token_insufficient".to_owned()));
+    assert!(refused.header("set-cookie").unwrap().starts_with("symbolon-8000=sr1_"), "{refused:?}");
+    assert_eq!(refused.header("cache-control"), Some("private, no-store"));
+}
+
+/// R-EDGE-09: two answers in a row are lost, and the one that is repeated has run out.
+#[tokio::test]
+async fn a_repeat_whose_access_token_has_run_out_signs_nobody_out() {
+    let bff = Bff::start(&[("SYMBOLON_ACCESS_TOKEN_TTL", "3s")]).await;
+    let mut browser = bff.signed_in().await;
+    let mut answers = Vec::new();
+    for pause in [2, 6, 6] {
+        tokio::time::sleep(Duration::from_secs(pause)).await;
+        let answer = load(&browser).of(&bff.exchange).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answers.push(answer.header("set-cookie").unwrap().split(';').next().unwrap().to_owned());
+    }
+    assert_eq!((bff.counted("recovered").await, bff.counted("repeated").await), (1, 1));
+    assert!(answers[0] == answers[1] && answers[1] != answers[2], "{answers:?}");
+    browser.take(&load(&browser).of(&bff.exchange).await);
+    assert_eq!(load(&browser).of(&bff.exchange).await.status, 200);
+}
