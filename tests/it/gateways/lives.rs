@@ -6,9 +6,11 @@ use futures_util::future::join_all;
 use prost_types::Duration as Seconds;
 use symbolon::pb::auth::RevokeSessionRequest;
 use symbolon::pb::auth::revoke_session_request::Target;
+use tokio::process::Command;
 
 use super::gateway::{GATEWAYS, Gated, Places, fetch, page_load, start};
 use super::{all, assert_alice, assert_no_refresh_token};
+use crate::browser::said;
 use crate::support::front::{Front, free};
 use crate::support::http::raw;
 use crate::support::{Ask, Process};
@@ -112,6 +114,27 @@ async fn ten_page_loads_with_a_cookie_that_is_due_are_signed_in_and_rotate_it_on
 }
 
 /// As README.md beside the recipes says.
+/// As a person in a real browser meets it: tests/browser/bff.js.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chromium_lives_behind_a_gateway_without_a_token() {
+    let [front, edge, exchange] = free();
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Process::command(dir.path());
+    Process::say_dev(&mut command);
+    command.arg("--bff").envs([
+        ("SYMBOLON_EDGE_LISTEN", format!("localhost:{edge}")),
+        ("SYMBOLON_GATEWAY_LISTEN", format!("localhost:{exchange}")),
+        ("SYMBOLON_ACCESS_TOKEN_TTL", "3s".to_owned()),
+    ]);
+    let _demonstration = Process::start(command).await;
+    let places = Places { front, edge, exchange, application: edge };
+    let _gateway = start(Front::Nginx, dir.path(), places, |text| text).await;
+    let mut played = Command::new("node");
+    played.arg("tests/browser/run").env("SYMBOLON_BFF", format!("http://localhost:{front}"));
+    let said = said(played).await;
+    assert!(said.contains("4 passed, 0 failed"), "{said}");
+}
+
 #[tokio::test]
 async fn the_demonstration_signs_in_and_out_through_every_gateway() {
     for gateway in GATEWAYS {
