@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use symbolon::pb::auth::IssueTokensRequest;
 use tempfile::TempDir;
+use tokio::process::Command;
 
 use super::upstream::Upstream;
 use crate::support::front::{Front, Fronted, free};
@@ -137,6 +138,12 @@ impl Gated {
 
     pub(super) fn issuer(&self) -> &Process {
         self.issuer.as_ref().unwrap()
+    }
+
+    /// Has it say nothing more, and its connections stay.
+    pub(super) async fn freeze_issuer(&self) {
+        let id = self.issuer().id().to_string();
+        assert!(Command::new("kill").args(["-STOP", &id]).status().await.unwrap().success());
     }
 
     pub(super) async fn kill_issuer(&mut self) {
