@@ -136,3 +136,23 @@ fn overwrite((name, value): &(HeaderName, HeaderValue)) -> pb::HeaderValueOption
         keep_empty_value: true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_refusal_has_the_headers_it_has_elsewhere() {
+        let problem = Problem::from(Code::RateLimited).with_retry_after(Some(Duration::from_secs(3)));
+        let refusal = answer(Verdict::Refuse(problem)).http_response;
+        let Some(HttpResponse::DeniedResponse(refusal)) = refusal else { panic!("no refusal: {refusal:?}") };
+        let headers = refusal.headers.into_iter().filter_map(|it| it.header);
+        let headers: BTreeMap<_, _> = headers.map(|header| (header.key, header.value)).collect();
+        let expected =
+            [("cache-control", "no-store"), ("content-type", "application/problem+json"), ("retry-after", "3")];
+        assert_eq!(headers, expected.map(|(key, value)| (key.to_owned(), value.to_owned())).into());
+        assert_eq!(refusal.status.map(|status| status.code), Some(429));
+    }
+}

@@ -1,6 +1,9 @@
+use std::io::ErrorKind;
+use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use tokio::net::TcpStream;
@@ -185,10 +188,20 @@ pub(crate) async fn assert_edge_is_asked_first(address: &str, host: &str, applic
     assert_eq!(application.saw().len(), 0, "it was asked");
 }
 
-/// So many free ports.
+/// So many free ports, for whoever has to be told one. They are not of those the system gives away by itself: between the
+/// look and the use it would give one to somebody else.
 pub(crate) fn free<const COUNT: usize>() -> [u16; COUNT] {
-    let held = [(); COUNT].map(|()| std::net::TcpListener::bind("127.0.0.1:0").unwrap());
-    held.each_ref().map(|listener| listener.local_addr().unwrap().port())
+    static TAKEN: AtomicU32 = AtomicU32::new(0);
+    let taken = |address| TcpListener::bind(address).is_err_and(|error| error.kind() == ErrorKind::AddrInUse);
+    [(); COUNT].map(|()| {
+        loop {
+            let number = std::process::id().wrapping_mul(97).wrapping_add(TAKEN.fetch_add(1, Ordering::Relaxed));
+            let port = 10_000 + u16::try_from(number % 20_000).unwrap();
+            if !taken(("127.0.0.1", port)) && !taken(("::1", port)) {
+                return port;
+            }
+        }
+    })
 }
 
 /// Jars as headers, and what is left of them for whoever is not the edge; `$` stands for the cookie's name.
