@@ -146,7 +146,7 @@ mod tests {
     #[test]
     fn a_refusal_has_the_headers_it_has_elsewhere() {
         let problem = Problem::from(Code::RateLimited).with_retry_after(Some(Duration::from_secs(3)));
-        let refusal = answer(Verdict::Refuse(problem)).http_response;
+        let refusal = answer(Verdict::Refuse(problem, None)).http_response;
         let Some(HttpResponse::DeniedResponse(refusal)) = refusal else { panic!("no refusal: {refusal:?}") };
         let headers = refusal.headers.into_iter().filter_map(|it| it.header);
         let headers: BTreeMap<_, _> = headers.map(|header| (header.key, header.value)).collect();
