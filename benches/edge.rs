@@ -45,7 +45,7 @@ async fn main() {
     for door in Door::ALL {
         run(&server, &clients, &mut tokens, door, Duration::from_secs(1)).await;
     }
-    let mut ratios = [Vec::new(), Vec::new()];
+    let mut ratios = [Vec::new(), Vec::new(), Vec::new()];
     for pair in 1..=PAIRS {
         let mut bare = None;
         for (at, door) in Door::ALL.into_iter().enumerate() {
@@ -59,7 +59,9 @@ async fn main() {
             }
         }
     }
-    for (mut ratios, what) in ratios.into_iter().zip(["a refresh through the edge", "a warm exchange"]) {
+    for (mut ratios, what) in
+        ratios.into_iter().zip(["a refresh through the edge", "a warm exchange", "a token that was checked before"])
+    {
         ratios.sort_by(f64::total_cmp);
         let [least, middle, most] = [0, PAIRS / 2, PAIRS - 1].map(|at| ratios[at]);
         println!("{what} takes {middle:.2} × the server's CPU of a bare refresh ({least:.2} to {most:.2})");
@@ -72,16 +74,18 @@ enum Door {
     Grpc,
     Edge,
     Exchange,
+    Bearer,
 }
 
 impl Door {
-    const ALL: [Self; 3] = [Self::Grpc, Self::Edge, Self::Exchange];
+    const ALL: [Self; 4] = [Self::Grpc, Self::Edge, Self::Exchange, Self::Bearer];
 
     fn name(self) -> &'static str {
         match self {
             Self::Grpc => "gRPC",
             Self::Edge => "edge",
             Self::Exchange => "exchange",
+            Self::Bearer => "bearer",
         }
     }
 }
@@ -110,7 +114,14 @@ async fn run(
             match door {
                 Door::Grpc => bare(client, tokens, end).await,
                 Door::Edge => cookies(&edge, &name, tokens, end).await,
-                Door::Exchange => warm(&exchange, &name, tokens, end).await,
+                Door::Exchange => {
+                    let cookies: Vec<_> = tokens.iter().map(|token| format!("cookie: {name}={token}")).collect();
+                    warm(&exchange, &cookies, end).await
+                }
+                Door::Bearer => {
+                    let bearers = bearers(&exchange, &name, tokens).await;
+                    warm(&exchange, &bearers, end).await
+                }
             }
         }
     });
@@ -163,26 +174,40 @@ async fn cookies(edge: &str, name: &str, tokens: &mut [String], end: Instant) ->
     }
 }
 
-/// The cookies exchanged as a gateway does, again and again: none is due.
-async fn warm(exchange: &str, name: &str, tokens: &[String], end: Instant) -> Vec<f64> {
+/// What a gateway asks, again and again, with credentials that the exchange knows: none is due.
+async fn warm(exchange: &str, credentials: &[String], end: Instant) -> Vec<f64> {
     let mut kept = Kept::open(exchange).await;
     let mut times = Vec::new();
     loop {
-        for token in tokens {
+        for credential in credentials {
             let began = Instant::now();
             if began > end {
                 return times;
             }
-            let request = format!(
-                "GET /exchange HTTP/1.1\r\nhost: {exchange}\r\nx-forwarded-method: GET\r\nx-forwarded-uri: /orders\r\n\
-                 user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\naccept: */*\r\n\
-                 cookie: {name}={token}\r\n\r\n"
-            );
-            let text = kept.ask(&request).await;
+            let text = kept.ask(&at_gateway(exchange, credential)).await;
             assert!(text.contains("authorization: Bearer ey"), "{text}");
             times.push(began.elapsed().as_secs_f64() * 1e3);
         }
     }
+}
+
+/// The access tokens of these cookies.
+async fn bearers(exchange: &str, name: &str, tokens: &[String]) -> Vec<String> {
+    let mut kept = Kept::open(exchange).await;
+    let mut bearers = Vec::new();
+    for token in tokens {
+        let text = kept.ask(&at_gateway(exchange, &format!("cookie: {name}={token}"))).await;
+        let line = text.lines().find(|line| line.starts_with("authorization: ")).unwrap_or_else(|| panic!("{text}"));
+        bearers.push(line.to_owned());
+    }
+    bearers
+}
+
+fn at_gateway(exchange: &str, credential: &str) -> String {
+    format!(
+        "GET /exchange HTTP/1.1\r\nhost: {exchange}\r\nx-forwarded-method: GET\r\nx-forwarded-uri: /orders\r\n\
+         user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\naccept: */*\r\n{credential}\r\n\r\n"
+    )
 }
 
 /// A connection that is kept.

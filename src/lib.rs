@@ -24,6 +24,7 @@ pub mod audit;
 pub mod service;
 pub mod store;
 pub mod trace;
+pub mod verified;
 
 // The operator's side, and the composition root that nothing looks at.
 pub mod cli;

@@ -13,10 +13,11 @@ use crate::entropy::{Entropy, SystemEntropy};
 use crate::keys::MasterKeys;
 use crate::service::limits::Rates;
 use crate::service::rotations::{Batching, Rotations};
-use crate::service::{Feed, Keyring, Limits, Service, Skew, Verified, keyring};
+use crate::service::{Feed, Keyring, Limits, Service, Skew, keyring};
 use crate::store::Store;
 use crate::token::access::AccessTokens;
 use crate::token::refresh::RefreshTokens;
+use crate::verified::Verified;
 
 /// What is ambient.
 #[derive(Clone)]

@@ -55,6 +55,7 @@ use crate::edge::origin::Origins;
 use crate::edge::problem::{Code, Problem};
 use crate::edge::verifier::Verifier;
 use crate::entropy::Entropy;
+use crate::verified::Verified;
 
 pub use issuer::Channel;
 pub use server::{Limits, serve};
@@ -95,6 +96,7 @@ pub struct Edge {
     hides_tokens: bool,
     login_url: Option<String>,
     exchange: Exchange,
+    verified: Verified,
     issuer: Issuer,
     verifier: Option<Verifier>,
     keys: Cache<Published>,
@@ -127,6 +129,7 @@ impl Edge {
             hides_tokens: config.hides_tokens,
             login_url: config.login_url,
             exchange: Exchange::default(),
+            verified: Verified::default(),
             revocations: issuer.revocations(config.when_stale),
             issuer,
             verifier,

@@ -20,7 +20,6 @@ pub mod rotations;
 pub mod sessions;
 pub mod skew;
 mod sweep;
-pub mod verified;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,7 +34,6 @@ pub use limits::Limits;
 pub use restore::Restored;
 pub use rotations::Rotations;
 pub use skew::Skew;
-pub use verified::Verified;
 
 use crate::audit::Audit;
 use crate::clock::Clock;
@@ -46,6 +44,7 @@ pub use crate::store::Store;
 use crate::time::Timestamp;
 use crate::token::access::{AccessToken, AccessTokens};
 use crate::token::refresh::{RefreshToken, RefreshTokens};
+use crate::verified::Verified;
 
 /// Everything a use case needs.
 pub struct Service {

@@ -47,7 +47,7 @@ impl Default for Verified {
 
 impl Verified {
     /// What [`verify`] answers, without looking at the signature of a token that it held for before.
-    pub(super) fn verify(
+    pub(crate) fn verify(
         &self,
         token: &str,
         keys: &impl KeySource,
@@ -73,7 +73,7 @@ impl Verified {
     }
 
     /// Forgets what ended before this second.
-    pub(super) fn forget(&self, now: i64) {
+    pub(crate) fn forget(&self, now: i64) {
         self.0.retain(|_, found| found.claims.exp > now);
     }
 }
