@@ -57,24 +57,24 @@ impl Default for Exchange {
     }
 }
 
+fn digest(refresh_token: &str) -> [u8; 32] {
+    Sha256::digest(refresh_token).into()
+}
+
 impl Edge {
     /// What this refresh token is worth now.
     pub(super) async fn exchange(&self, presented: &str, device: pb::Device) -> Result<Arc<Worth>, Problem> {
-        let key: [u8; 32] = Sha256::digest(presented).into();
+        let key = digest(presented);
         let held = &self.exchange.0;
         let now = self.clock.now();
         held.remove_if(&key, |worth| worth.until <= now);
         let worth = held.get_or_insert_async(&key, self.redeem(presented, device)).await?;
-        self.judge_worth(&key, worth).await
-    }
-
-    /// That somebody ended a session is known from the feed, whatever is held.
-    async fn judge_worth(&self, key: &[u8; 32], worth: Arc<Worth>) -> Result<Arc<Worth>, Problem> {
+        // That somebody ended a session is known from the feed, whatever is held.
         match self.revocations.judge(&worth.access_token, &worth.claims.sid).await {
             Ok(()) => Ok(worth),
             Err(Refusal::Undecided) => Err(Code::IssuerUnavailable.into()),
             Err(_) => {
-                self.exchange.0.remove(key);
+                held.remove(&key);
                 Err(Code::SessionRevoked.into())
             }
         }
@@ -82,7 +82,7 @@ impl Edge {
 
     /// Forgets what this cookie was worth: its session is over, or another way has rotated it.
     pub(super) fn forget(&self, presented: &str) {
-        self.exchange.0.remove(&<[u8; 32]>::from(Sha256::digest(presented)));
+        self.exchange.0.remove(&digest(presented));
     }
 
     /// Asks the service. A repeat may bring an access token that has run out meanwhile (the refresh rule mints none for it):
@@ -129,7 +129,7 @@ impl Edge {
         if tokens.refresh_token == presented {
             return Ok(Arc::new(current(None)));
         }
-        self.exchange.0.insert(Sha256::digest(&tokens.refresh_token).into(), Arc::new(current(None)));
+        self.exchange.0.insert(digest(&tokens.refresh_token), Arc::new(current(None)));
         let successor = Successor {
             ends: at(tokens.refresh_token_expire_time),
             browser_session: session.browser_session,

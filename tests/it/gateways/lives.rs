@@ -121,22 +121,25 @@ async fn ten_page_loads_with_a_cookie_that_is_due_are_signed_in_and_rotate_it_on
     }
 }
 
-/// As README.md beside the recipes says.
-/// As a person in a real browser meets it: tests/browser/bff.js.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn chromium_lives_behind_a_gateway_without_a_token() {
+/// `dev --bff` behind a gateway, as README.md beside the recipes says: where a browser finds it, and what is running.
+async fn demonstration(gateway: Front, env: &[(&str, &str)]) -> (String, impl Sized) {
     let [front, edge, exchange] = free();
     let dir = tempfile::tempdir().unwrap();
     let mut command = Process::command(dir.path());
     Process::say_dev(&mut command);
-    command.arg("--bff").envs([
+    command.arg("--bff").envs(env.iter().copied()).envs([
         ("SYMBOLON_EDGE_LISTEN", format!("localhost:{edge}")),
         ("SYMBOLON_GATEWAY_LISTEN", format!("localhost:{exchange}")),
-        ("SYMBOLON_ACCESS_TOKEN_TTL", "3s".to_owned()),
     ]);
-    let _demonstration = Process::start(command).await;
-    let places = Places { front, edge, exchange, application: edge };
-    let _gateway = start(Front::Nginx, dir.path(), places, |text| text).await;
+    let service = Process::start(command).await;
+    let gateway = start(gateway, dir.path(), Places { front, edge, exchange, application: edge }, |text| text).await;
+    (front.to_string(), (gateway, service, dir))
+}
+
+/// As a person in a real browser meets it: tests/browser/bff.js.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn chromium_lives_behind_a_gateway_without_a_token() {
+    let (front, _running) = demonstration(Front::Nginx, &[("SYMBOLON_ACCESS_TOKEN_TTL", "3s")]).await;
     let mut played = Command::new("node");
     played.arg("tests/browser/run").env("SYMBOLON_BFF", format!("http://localhost:{front}"));
     let said = said(played).await;
@@ -146,17 +149,7 @@ async fn chromium_lives_behind_a_gateway_without_a_token() {
 #[tokio::test]
 async fn the_demonstration_signs_in_and_out_through_every_gateway() {
     for gateway in GATEWAYS {
-        let [front, edge, exchange] = free();
-        let dir = tempfile::tempdir().unwrap();
-        let mut command = Process::command(dir.path());
-        Process::say_dev(&mut command);
-        command.arg("--bff").envs([
-            ("SYMBOLON_EDGE_LISTEN", format!("localhost:{edge}")),
-            ("SYMBOLON_GATEWAY_LISTEN", format!("localhost:{exchange}")),
-        ]);
-        let _demonstration = Process::start(command).await;
-        let _gateway =
-            start(gateway, dir.path(), Places { front, edge, exchange, application: edge }, |text| text).await;
+        let (front, _running) = demonstration(gateway, &[]).await;
         let address = format!("127.0.0.1:{front}");
         let ask = async |ask: Ask| raw(&address, &ask.bytes()).await.unwrap();
         let sent = ask(page_load("/orders", "none")).await;
