@@ -41,33 +41,36 @@ impl Edge {
     /// The claims of a token that the service has just answered, which may have run out; `None` if its signature does not
     /// hold, or its clock and ours are too far apart.
     pub(super) async fn issued(&self, token: &str) -> Option<Claims> {
-        let published = self.keys.current()?;
         // By its own clock: it may be a repeat of long ago.
-        let at = |published: &Published| {
+        let judge = |published: &Published| {
             let expected = Expected { now: 0, exp_leeway: 0, iat_leeway: i64::MAX, ..self.expected(published) };
             verify(token, &StillTrusted { published: &published.keys, revocations: &self.revocations }, &expected)
         };
-        let judged = match at(&published) {
-            Err(Rejection::UnknownKey) => at(&*self.keys.newer().await?),
-            judged => judged,
-        };
-        judged
+        self.by_published(judge)
+            .await?
             .inspect_err(|rejection| tracing::warn!(reason = rejection.label(), "the service's own token is refused"))
             .ok()
     }
 
     /// What a token says whose signature holds and whose time it is; whether it was revoked is another question.
     pub(super) async fn verified(&self, token: &str) -> Result<Claims, Problem> {
-        let published = self.keys.current().ok_or(Code::IssuerUnavailable)?;
-        let mut judged = self.judge(token, &published);
-        if judged == Err(Rejection::UnknownKey) {
-            let newer = self.keys.newer().await.ok_or(Code::IssuerUnavailable)?;
-            judged = self.judge(token, &newer);
-        }
+        let judged = self.by_published(|published| self.judge(token, published)).await;
+        let judged = judged.ok_or(Code::IssuerUnavailable)?;
         judged.map_err(|rejection| {
             tracing::debug!(reason = rejection.label(), "an access token was refused");
             Code::AccessTokenInvalid.into()
         })
+    }
+
+    /// Judges by the published keys, and by newer ones if the token is of another; `None` if those cannot be had.
+    async fn by_published(
+        &self,
+        judge: impl Fn(&Published) -> Result<Claims, Rejection>,
+    ) -> Option<Result<Claims, Rejection>> {
+        match judge(&*self.keys.current()?) {
+            Err(Rejection::UnknownKey) => Some(judge(&*self.keys.newer().await?)),
+            judged => Some(judged),
+        }
     }
 
     /// The same for one of the edge's own routes, which are for those the edge signs in: by their access token, or by the
