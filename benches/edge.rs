@@ -6,14 +6,14 @@
 #![expect(clippy::disallowed_methods, reason = "it measures time")]
 
 mod dev;
+mod kept;
 
 use std::time::{Duration, Instant};
 
 use dev::Server;
+use kept::Kept;
 use symbolon::pb::auth::auth_service_client::AuthServiceClient;
 use symbolon::pb::auth::{IssueTokensRequest, RefreshTokensRequest};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tonic::transport::Channel;
 
 const IN_FLIGHT: usize = 64;
@@ -208,35 +208,4 @@ fn at_gateway(exchange: &str, credential: &str) -> String {
         "GET /exchange HTTP/1.1\r\nhost: {exchange}\r\nx-forwarded-method: GET\r\nx-forwarded-uri: /orders\r\n\
          user-agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36\r\naccept: */*\r\n{credential}\r\n\r\n"
     )
-}
-
-/// A connection that is kept.
-struct Kept {
-    stream: TcpStream,
-    buffer: Vec<u8>,
-}
-
-impl Kept {
-    async fn open(address: &str) -> Self {
-        let stream = TcpStream::connect(address).await.unwrap();
-        stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: vec![0; 8192] }
-    }
-
-    /// The whole answer.
-    async fn ask(&mut self, request: &str) -> &str {
-        self.stream.write_all(request.as_bytes()).await.unwrap();
-        let mut read = 0;
-        loop {
-            read += self.stream.read(&mut self.buffer[read..]).await.unwrap();
-            let text = std::str::from_utf8(&self.buffer[..read]).unwrap();
-            if let Some((head, body)) = text.split_once("\r\n\r\n") {
-                let length = head.split_once("content-length: ").unwrap().1.lines().next().unwrap();
-                if body.len() == length.parse::<usize>().unwrap() {
-                    break;
-                }
-            }
-        }
-        std::str::from_utf8(&self.buffer[..read]).unwrap()
-    }
 }

@@ -87,23 +87,23 @@ pub(super) async fn dev(Dev { configured, https, bff }: Dev) -> Result<(), Failu
     let outage = Arc::new(Outage::default());
     let issuer = Issuer::new(vec![watched(channel.clone(), Arc::clone(&outage))], None);
     let edge = Arc::new(edge::build(&config, Profile::Dev, issuer, world)?);
-    let stage = Stage {
-        cookie: edge.cookie_name().to_owned(),
-        origins: edge::settings(&config, Profile::Dev)?.origins,
-        base_path: config.edge.base_path.trim_end_matches('/').to_owned(),
-        began: clock.now(),
-        clock,
-        may_skip: matches!(url, Url::Sqlite(_)),
-        outage,
-        service: channel,
-        losses: AtomicU32::default(),
-        timeline: Mutex::default(),
-        thief: Thief::default(),
-    };
     running.serve_gateway(Arc::clone(&edge), gateway);
     if bff {
         running.serve_edge(Arc::clone(&edge), edge_listeners, upstream::beside);
     } else {
+        let stage = Stage {
+            cookie: edge.cookie_name().to_owned(),
+            origins: edge::settings(&config, Profile::Dev)?.origins,
+            base_path: config.edge.base_path.trim_end_matches('/').to_owned(),
+            began: clock.now(),
+            clock,
+            may_skip: matches!(url, Url::Sqlite(_)),
+            outage,
+            service: channel,
+            losses: AtomicU32::default(),
+            timeline: Mutex::default(),
+            thief: Thief::default(),
+        };
         running.serve_edge(Arc::clone(&edge), edge_listeners, |routes| Arc::new(stage).around(routes));
     }
     edge.ready().await;

@@ -75,7 +75,7 @@ impl Edge {
 
     /// The same for one of the edge's own routes, which are for those the edge signs in: by their access token, or by the
     /// cookie where pages have none. Answers the next cookie, too, if there is one.
-    pub(super) async fn signed_in(&self, parts: &Parts) -> Result<(Claims, Option<HeaderValue>), Problem> {
+    pub(super) async fn signed_in(self: &Arc<Self>, parts: &Parts) -> Result<(Claims, Option<HeaderValue>), Problem> {
         let (claims, cookie) = if self.hides_tokens {
             let presented = Jar::of(self, parts)?.token().ok_or(Code::NoSession)?;
             let worth = self.exchange(&presented, Visitor::of(parts, &self.trusted_proxies).device()).await?;

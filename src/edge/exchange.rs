@@ -2,6 +2,7 @@
 //! BFF mode. A token that is current is kept until its successor is due, so that a page load asks neither the database nor
 //! for a signature; one question at a time asks the service about one cookie, and all who wait get its answer.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use axum::http::HeaderValue;
 use quick_cache::sync::Cache;
 use sha2::{Digest, Sha256};
 use symbolon_verifier::{Claims, Refusal};
+use tracing::Instrument;
 
 use crate::edge::Edge;
 use crate::edge::issuer::Refusal as Refused;
@@ -25,8 +27,15 @@ const REMEMBERED: usize = 100_000;
 /// the leeway a client may have that rotates when due.
 const SPENT: Duration = Duration::from_secs(5);
 
-/// What the cookies are worth that were exchanged lately, by their SHA-256.
-pub(super) struct Exchange(Cache<[u8; 32], Arc<Worth>>);
+/// What became of the cookies that were exchanged lately, by their SHA-256.
+pub(super) struct Exchange(Cache<[u8; 32], Answer>);
+
+/// What the service said of a cookie, and until when it is said again. A refusal is for those who waited for it.
+#[derive(Clone)]
+struct Answer {
+    worth: Result<Arc<Worth>, Problem>,
+    until: Timestamp,
+}
 
 /// What a cookie is worth.
 pub(super) struct Worth {
@@ -34,8 +43,6 @@ pub(super) struct Worth {
     pub(super) claims: Claims,
     /// To be sent to the browser: the cookie has been spent.
     successor: Option<Successor>,
-    /// Until then it is worth this.
-    until: Timestamp,
 }
 
 struct Successor {
@@ -63,12 +70,15 @@ fn digest(refresh_token: &str) -> [u8; 32] {
 
 impl Edge {
     /// What this refresh token is worth now.
-    pub(super) async fn exchange(&self, presented: &str, device: pb::Device) -> Result<Arc<Worth>, Problem> {
+    pub(super) async fn exchange(self: &Arc<Self>, presented: &str, device: pb::Device) -> Result<Arc<Worth>, Problem> {
         let key = digest(presented);
         let held = &self.exchange.0;
         let now = self.clock.now();
-        held.remove_if(&key, |worth| worth.until <= now);
-        let worth = held.get_or_insert_async(&key, self.redeem(presented, device)).await?;
+        held.remove_if(&key, |answer| answer.until <= now);
+        let worth = match held.get(&key) {
+            Some(answer) => answer.worth?,
+            None => self.ask(key, presented.to_owned(), device).await?,
+        };
         // That somebody ended a session is known from the feed, whatever is held.
         match self.revocations.judge(&worth.access_token, &worth.claims.sid).await {
             Ok(()) => Ok(worth),
@@ -80,25 +90,47 @@ impl Edge {
         }
     }
 
+    /// Asks the service once for all who wait, and goes on if they do not: what it has rotated is kept.
+    async fn ask(
+        self: &Arc<Self>,
+        key: [u8; 32],
+        presented: String,
+        device: pb::Device,
+    ) -> Result<Arc<Worth>, Problem> {
+        let edge = Arc::clone(self);
+        let asked = async move {
+            let answer = async { Ok::<_, Infallible>(edge.redeem(&presented, device).await) };
+            edge.exchange.0.get_or_insert_async(&key, answer).await
+        };
+        match tokio::spawn(asked.in_current_span()).await {
+            Ok(Ok(answer)) => answer.worth,
+            Err(_) => Err(Code::IssuerUnavailable.into()),
+        }
+    }
+
     /// Forgets what this cookie was worth: its session is over, or another way has rotated it.
     pub(super) fn forget(&self, presented: &str) {
         self.exchange.0.remove(&digest(presented));
     }
 
-    /// Asks the service. A repeat may bring an access token that has run out meanwhile (the refresh rule mints none for it):
-    /// then its refresh token is asked with.
-    async fn redeem(&self, presented: &str, device: pb::Device) -> Result<Arc<Worth>, Problem> {
-        let first = self.rotate(presented, presented, device.clone()).await?;
-        if first.claims.exp > self.clock.now().seconds() {
-            return Ok(first);
+    /// What the service answers now. A repeat may bring an access token that has run out meanwhile (the refresh rule mints
+    /// none for it): then its refresh token is asked with.
+    async fn redeem(&self, presented: &str, device: pb::Device) -> Answer {
+        let mut answer = self.rotate(presented, presented, device.clone()).await;
+        if let Ok(Answer { worth: Ok(first), .. }) = &answer
+            && first.claims.exp <= self.clock.now().seconds()
+        {
+            answer = match &first.successor {
+                Some(successor) => self.rotate(&successor.refresh_token, presented, device).await,
+                None => Err(Code::IssuerUnavailable.into()),
+            };
         }
-        let Some(successor) = &first.successor else { return Err(Code::IssuerUnavailable.into()) };
-        self.rotate(&successor.refresh_token, presented, device).await
+        answer.unwrap_or_else(|problem| Answer { worth: Err(problem), until: self.clock.now() })
     }
 
     /// What the service answers to `asked_with`. It is remembered under the successor, too, which is what comes next; the
     /// browser, who has `presented`, is to have that.
-    async fn rotate(&self, asked_with: &str, presented: &str, device: pb::Device) -> Result<Arc<Worth>, Problem> {
+    async fn rotate(&self, asked_with: &str, presented: &str, device: pb::Device) -> Result<Answer, Problem> {
         let request = pb::RefreshTokensRequest {
             refresh_token: asked_with.to_owned(),
             device: Some(device),
@@ -120,22 +152,20 @@ impl Edge {
         // It is the service's own: what does not hold, whatever the reason, says nothing about the user.
         let claims = self.issued(&tokens.access_token).await.ok_or(Code::IssuerUnavailable)?;
         let due = at(tokens.refresh_after).min(Timestamp::from_seconds(claims.exp));
-        let current = |successor| Worth {
-            access_token: tokens.access_token.clone(),
-            claims: claims.clone(),
-            successor,
-            until: due,
+        let until = |until, successor| {
+            let worth = Worth { access_token: tokens.access_token.clone(), claims: claims.clone(), successor };
+            Answer { worth: Ok(Arc::new(worth)), until }
         };
         if tokens.refresh_token == presented {
-            return Ok(Arc::new(current(None)));
+            return Ok(until(due, None));
         }
-        self.exchange.0.insert(digest(&tokens.refresh_token), Arc::new(current(None)));
+        self.exchange.0.insert(digest(&tokens.refresh_token), until(due, None));
         let successor = Successor {
             ends: at(tokens.refresh_token_expire_time),
             browser_session: session.browser_session,
             refresh_token: tokens.refresh_token.clone(),
         };
-        Ok(Arc::new(Worth { until: due.min(self.clock.now().after(SPENT)), ..current(Some(successor)) }))
+        Ok(until(due.min(self.clock.now().after(SPENT)), Some(successor)))
     }
 }
 

@@ -103,7 +103,7 @@ pub async fn serve(
 
 impl Edge {
     /// Judges a request.
-    pub(super) async fn judge_at_gateway(&self, asked: Asked<'_>) -> Verdict {
+    pub(super) async fn judge_at_gateway(self: &Arc<Self>, asked: Asked<'_>) -> Verdict {
         let verdict = match self.pass(&asked).await {
             Ok(verdict) => verdict,
             Err(problem) if problem.status() == StatusCode::UNAUTHORIZED => match self.sign_in(&asked) {
@@ -122,7 +122,7 @@ impl Edge {
         verdict
     }
 
-    async fn pass(&self, asked: &Asked<'_>) -> Result<Verdict, Problem> {
+    async fn pass(self: &Arc<Self>, asked: &Asked<'_>) -> Result<Verdict, Problem> {
         let jar = || asked.headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
         let (claims, authorization, cookie) = match find(jar(), self.cookie.name()) {
             Found::One(presented) => {

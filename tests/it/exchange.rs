@@ -1,5 +1,7 @@
 //! BFF mode and the exchange, as a gateway asks it: no page sees a token, and an upstream is told who it is.
 
+mod away;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -25,7 +27,7 @@ impl Bff {
         Process::say_dev(&mut command);
         command.arg("--bff").env("SYMBOLON_GATEWAY_LISTEN", "localhost:0").envs(env.iter().copied());
         let server = Process::start(command).await;
-        let exchange = server.banner.split_once("exchange     ").unwrap().1.split(' ').next().unwrap().to_owned();
+        let exchange = server.exchange().to_owned();
         Self { server, exchange, _dir: dir }
     }
 
@@ -68,13 +70,8 @@ impl Bff {
     }
 }
 
-/// A request at the gateway, as it tells the exchange of it.
-fn at_gateway(method: &str, target: &str) -> Ask {
-    Ask::get("/exchange").header("x-forwarded-method", method).header("x-forwarded-uri", target)
-}
-
 fn load(browser: &Browser) -> Ask {
-    at_gateway("GET", "/orders").header("cookie", format!("a=1; {}; b=2", browser.cookie().unwrap()))
+    Ask::at_gateway("GET", "/orders").header("cookie", format!("a=1; {}; b=2", browser.cookie().unwrap()))
 }
 
 fn identity(answer: &Answer) -> [Option<&str>; 3] {
@@ -109,7 +106,7 @@ async fn a_page_sees_no_token_and_its_cookie_is_worth_one_to_the_upstream() {
         assert_eq!(next.header("authorization"), first.header("authorization"));
     }
     assert_eq!((bff.counted("current").await, bff.counted("rotated").await), (1, 0));
-    assert_eq!(at_gateway("GET", "/").of(&bff.exchange).await.status, 401);
+    assert_eq!(Ask::at_gateway("GET", "/").of(&bff.exchange).await.status, 401);
     let metrics = bff.server.get("/metrics").await;
     for line in
         [r#"symbolon_gateway_checks_total{answer="passed"} 4"#, r#"symbolon_gateway_checks_total{answer="refused"} 1"#]
@@ -187,7 +184,7 @@ async fn what_may_change_something_has_to_come_from_a_page_of_ours() {
     let bff = Bff::start(&[]).await;
     let browser = bff.signed_in().await;
     let with = |method: &str, headers: &[(&str, &str)]| {
-        let ask = at_gateway(method, "/orders").header("cookie", browser.cookie().unwrap());
+        let ask = Ask::at_gateway(method, "/orders").header("cookie", browser.cookie().unwrap());
         headers.iter().fold(ask, |ask, (name, value)| ask.header(name, value))
     };
     let (ours, theirs) = (("origin", ORIGIN), ("origin", "https://evil.example"));
@@ -226,7 +223,7 @@ async fn what_may_change_something_has_to_come_from_a_page_of_ours() {
 async fn whoever_is_nobody_is_sent_to_the_sign_in_or_told_so() {
     let bff = Bff::start(&[]).await;
     let browser = bff.signed_in().await;
-    let navigate = |target: &str| at_gateway("GET", target).header("sec-fetch-mode", "navigate");
+    let navigate = |target: &str| Ask::at_gateway("GET", target).header("sec-fetch-mode", "navigate");
     for (target, location) in [
         ("/orders?x=1&y=2", "/sign-in?return_to=%2Forders%3Fx%3D1%26y%3D2"),
         ("//evil.example/", "/sign-in?return_to=%2F"),
@@ -238,9 +235,12 @@ async fn whoever_is_nobody_is_sent_to_the_sign_in_or_told_so() {
         assert_eq!(identity(&answer), [Some(""); 3]);
     }
     let nobody = (401, "no_session".to_owned());
-    assert_eq!(at_gateway("GET", "/").of(&bff.exchange).await.problem(), nobody);
-    assert_eq!(at_gateway("POST", "/").header("sec-fetch-mode", "navigate").of(&bff.exchange).await.problem(), nobody);
-    let made_up = at_gateway("GET", "/").header("cookie", "symbolon-8000=sr1_x");
+    assert_eq!(Ask::at_gateway("GET", "/").of(&bff.exchange).await.problem(), nobody);
+    assert_eq!(
+        Ask::at_gateway("POST", "/").header("sec-fetch-mode", "navigate").of(&bff.exchange).await.problem(),
+        nobody
+    );
+    let made_up = Ask::at_gateway("GET", "/").header("cookie", "symbolon-8000=sr1_x");
     assert_eq!(made_up.of(&bff.exchange).await.problem(), (401, "session_invalid".to_owned()));
     let two = load(&browser).header("cookie", "symbolon-8000=sr1_y");
     assert_eq!(two.of(&bff.exchange).await.problem(), (400, "duplicate_cookie".to_owned()));
@@ -258,13 +258,13 @@ async fn a_bearer_token_is_checked_and_routes_say_what_they_need() {
     let browser = bff.signed_in().await;
     let exchanged = load(&browser).of(&bff.exchange).await;
     let token = exchanged.header("authorization").unwrap();
-    let bearer = at_gateway("POST", "/orders").header("authorization", token);
+    let bearer = Ask::at_gateway("POST", "/orders").header("authorization", token);
     let answer = bearer.of(&bff.exchange).await;
     assert_eq!((answer.status, answer.header("authorization")), (200, Some(token)));
     assert_eq!(answer.header("cookie"), Some(""));
     let invalid = (401, "access_token_invalid".to_owned());
     assert_eq!(bearer.clone().header("authorization", token).of(&bff.exchange).await.problem(), invalid);
-    let undefined = at_gateway("GET", "/").header("authorization", "Bearer undefined");
+    let undefined = Ask::at_gateway("GET", "/").header("authorization", "Bearer undefined");
     assert_eq!(undefined.of(&bff.exchange).await.problem(), invalid);
     // A client's own beside a cookie does not count.
     let both = load(&browser).header("authorization", "Bearer undefined").of(&bff.exchange).await;

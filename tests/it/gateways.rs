@@ -5,9 +5,12 @@ mod gateway;
 mod lives;
 mod upstream;
 
+use std::time::Duration;
+
 use symbolon::pb::auth::Authentication;
 
 use crate::support::front::Front;
+use crate::support::http2::{HEADERS, Http2};
 use crate::support::{Answer, Ask, claimed};
 use gateway::{GATEWAYS, Gated, fetch, page_load};
 
@@ -171,6 +174,31 @@ async fn whoever_is_signed_out_is_sent_to_the_sign_in_or_told() {
         connection.write(&Ask::get("/echo").bytes()).await;
         assert_eq!(connection.text(9).await, "GET /echo", "{gateway:?}");
         assert_no_refresh_token(&gated.upstream.saw_one(), "an upgrade");
+    }
+}
+
+/// By HTTP/2 a browser sends each cookie in a header of its own (RFC 9113 section 8.2.3).
+#[tokio::test]
+async fn a_cookie_in_crumbs_is_found_and_two_of_it_are_refused() {
+    // nginx speaks HTTP/2 by TLS only.
+    let plain = |text: String| text.replace("admin off", "admin off\nservers {\nprotocols h1 h2 h2c\n}");
+    for gateway in [Front::Caddy, Front::Envoy, Front::Traefik] {
+        let gated = Gated::start_with(gateway, "15m", plain).await;
+        let (session, cookie) = gated.sign_in(|_| ()).await;
+        let own = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+        for (more, expected) in [(("cookie", "b=2"), vec![session]), (("cookie", cookie.as_str()), Vec::new())] {
+            let mut connection = Http2::connect(&gated.address).await;
+            connection.begin_at(1, "/orders", &[&[("cookie", "a=1"), more], &own[..]].concat()).await;
+            connection.finish(1, b"").await;
+            connection.wait_for(HEADERS, Duration::from_secs(20)).await.expect("no answer");
+            let seen = gated.upstream.saw();
+            let told: Vec<_> = seen.iter().flat_map(|seen| seen.all("x-symbolon-session")).collect();
+            assert_eq!(told, expected, "{gateway:?} {more:?}");
+            for seen in seen {
+                assert_no_refresh_token(&seen, "crumbs");
+                assert_eq!(seen.all("cookie").join("; "), "a=1; b=2", "{gateway:?}");
+            }
+        }
     }
 }
 

@@ -81,11 +81,15 @@ impl Loaded {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::write(dir.path().join("callers.toml"), "").unwrap();
+        let clients = "[clients.web]\naudience = [\"api\"]\nrotation_when_due = true\n";
+        std::fs::write(dir.path().join("clients.toml"), clients).unwrap();
         let env = [
+            ("SYMBOLON_CLIENTS_FILE", "clients.toml"),
             ("SYMBOLON_CALLERS_FILE", "callers.toml"),
             ("SYMBOLON_MASTER_KEYS", MASTER_KEY),
             ("SYMBOLON_SESSION_BURST", "1s"),
             ("SYMBOLON_SESSION_LEEWAY", "1s"),
+            ("SYMBOLON_GATEWAY_LISTEN", "localhost:0"),
         ];
         let server = Process::dev(dir.path(), &env).await;
         let mut clients = JoinSet::new();
@@ -108,13 +112,14 @@ impl Loaded {
             let mut watch = watcher.watch_revocations(WatchRevocationsRequest::default()).await.unwrap().into_inner();
             while watch.message().await.unwrap().is_some() {}
         });
-        let edge = server.edge.clone();
+        let (edge, exchange) = (server.edge.clone(), server.exchange().to_owned());
         clients.spawn(async move {
             let mut browser = Browser::signed_in(&edge, "alice").await;
             loop {
                 let refreshed = browser.ask(&edge, &Ask::refresh()).await;
                 if refreshed.status == 200 {
                     Ask::get("/auth/check").bearer(&refreshed.access_token()).of(&edge).await;
+                    Ask::at_gateway("GET", "/").bearer(&refreshed.access_token()).of(&exchange).await;
                 }
                 Ask::get("/auth/nothing").of(&edge).await;
                 tokio::time::sleep(Duration::from_millis(100)).await;

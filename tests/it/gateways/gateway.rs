@@ -5,12 +5,11 @@ use std::time::Duration;
 
 use symbolon::pb::auth::IssueTokensRequest;
 use tempfile::TempDir;
-use tokio::process::Command;
 
 use super::upstream::Upstream;
 use crate::support::front::{Front, Fronted, free};
 use crate::support::http::{Connection, raw};
-use crate::support::{Answer, Ask, Process, sign_in};
+use crate::support::{Answer, Ask, Process, entry, sign_in};
 
 /// Every gateway that has a recipe.
 pub(super) const GATEWAYS: [Front; 4] = [Front::Nginx, Front::Caddy, Front::Envoy, Front::Traefik];
@@ -106,13 +105,31 @@ impl Gated {
 
     /// With a recipe that is changed first.
     pub(super) async fn start_with(gateway: Front, access_token_ttl: &str, change: impl Fn(String) -> String) -> Self {
+        Self::start_as(gateway, access_token_ttl, change, &[]).await
+    }
+
+    /// With an edge that may not watch revocations, and what it is to do then.
+    pub(super) async fn start_deaf(gateway: Front, when_stale: &str) -> Self {
+        let env = [("SYMBOLON_EDGE_ISSUER_TOKEN", "deaf"), ("SYMBOLON_EDGE_WHEN_STALE", when_stale)];
+        Self::start_as(gateway, "15m", |text| text, &env).await
+    }
+
+    async fn start_as(
+        gateway: Front,
+        access_token_ttl: &str,
+        change: impl Fn(String) -> String,
+        edge_env: &[(&str, &str)],
+    ) -> Self {
         let [front, edge, exchange] = free();
         let upstream = Upstream::start().await;
         let dirs = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let clients = "[clients.web]\naudience = [\"api\"]\nrotation_when_due = true\nleeway = \"5s\"\n";
         let clients = format!("{clients}access_token_ttl = \"{access_token_ttl}\"\n");
         std::fs::write(dirs[0].path().join("clients.toml"), clients).unwrap();
-        let issuer = Process::dev(dirs[0].path(), &[("SYMBOLON_CLIENTS_FILE", "clients.toml")]).await;
+        let deaf = entry("deaf", "clients = [\"web\"]\npermissions = [\"issue\", \"refresh\"]");
+        std::fs::write(dirs[0].path().join("callers.toml"), deaf).unwrap();
+        let files = [("SYMBOLON_CLIENTS_FILE", "clients.toml"), ("SYMBOLON_CALLERS_FILE", "callers.toml")];
+        let issuer = Process::dev(dirs[0].path(), &files).await;
         let mut command = Process::command(dirs[1].path());
         command.arg("edge").envs([
             ("SYMBOLON_EDGE_LISTEN", format!("localhost:{edge}")),
@@ -123,6 +140,7 @@ impl Gated {
             ("SYMBOLON_GATEWAY_LISTEN", format!("127.0.0.1:{exchange}")),
             ("SYMBOLON_GATEWAY_LOGIN_URL", "/sign-in".to_owned()),
         ]);
+        command.envs(edge_env.iter().copied());
         let edge_process = Process::start(command).await;
         let ready = async {
             while !edge_process.get("/readyz").await.starts_with("HTTP/1.1 200") {
@@ -140,10 +158,8 @@ impl Gated {
         self.issuer.as_ref().unwrap()
     }
 
-    /// Has it say nothing more, and its connections stay.
-    pub(super) async fn freeze_issuer(&self) {
-        let id = self.issuer().id().to_string();
-        assert!(Command::new("kill").args(["-STOP", &id]).status().await.unwrap().success());
+    pub(super) fn edge(&self) -> &Process {
+        self.edge.as_ref().unwrap()
     }
 
     pub(super) async fn kill_issuer(&mut self) {

@@ -48,7 +48,7 @@ async fn a_session_that_ended_ends_at_every_gateway_and_a_service_that_is_away_i
             if killed {
                 gated.kill_issuer().await;
             } else {
-                gated.freeze_issuer().await;
+                gated.issuer().signal("-STOP").await;
             }
             for ask in [load(&cold), page_load("/orders", "none").header("cookie", &cold)] {
                 let away = gated.ask(&ask).await;
@@ -70,6 +70,40 @@ async fn a_session_that_ended_ends_at_every_gateway_and_a_service_that_is_away_i
         assert_eq!(gated.upstream.saw().len(), 0, "{gateway:?}: it was asked");
     }))
     .await;
+}
+
+#[tokio::test]
+async fn while_nothing_is_heard_of_revocations_it_is_as_configured() {
+    join_all(GATEWAYS.map(async |gateway| {
+        for (when_stale, expected) in [("open", 200), ("closed", 503)] {
+            let gated = Gated::start_deaf(gateway, when_stale).await;
+            let (session, cookie) = gated.sign_in(|_| ()).await;
+            let load = fetch("GET", "/orders", "same-origin").header("cookie", &cookie);
+            for context in ["cold", "warm"] {
+                let answer = gated.ask(&load).await;
+                let said = format!("{gateway:?} {when_stale} {context}");
+                if expected == 200 {
+                    assert_alice(&gated, &session, &answer, &said);
+                } else {
+                    assert_eq!(answer.problem(), (503, "issuer_unavailable".to_owned()), "{said}: {answer:?}");
+                    assert_eq!(gated.upstream.saw().len(), 0, "{said}: it was asked");
+                }
+            }
+        }
+    }))
+    .await;
+}
+
+/// Joined, two cookies are one that is broken, and who sent which cannot be told: nobody is let in, and it is said why.
+#[tokio::test]
+async fn an_envoy_that_joins_headers_lets_nobody_in() {
+    let joined = |text: String| text.replace("encode_raw_headers: true", "encode_raw_headers: false");
+    let gated = Gated::start_with(Front::Envoy, "15m", joined).await;
+    let (_, cookie) = gated.sign_in(|_| ()).await;
+    let answer = gated.ask(&fetch("GET", "/orders", "same-origin").header("cookie", &cookie)).await;
+    assert_eq!(answer.status, 503, "{answer:?}");
+    assert_eq!(gated.upstream.saw().len(), 0, "it was asked");
+    gated.edge().says("set encode_raw_headers in ext_authz").await;
 }
 
 /// Waits for something that has to be so within a while.

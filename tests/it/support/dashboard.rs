@@ -83,6 +83,11 @@ const PANELS: &[Panel] = &[
         )],
     ),
     (
+        "Gateways: requests, and what became of them",
+        "reqps",
+        &[("sum by (answer) (rate(symbolon_gateway_checks_total[$__rate_interval]))", "{{answer}}")],
+    ),
+    (
         "Rotations a statement",
         "short",
         &[(

@@ -54,6 +54,11 @@ impl Ask {
         Self::page("POST", "/auth/refresh")
     }
 
+    /// A request at a gateway, as that tells the exchange of it.
+    pub(crate) fn at_gateway(method: &str, target: &str) -> Self {
+        Self::get("/exchange").header("x-forwarded-method", method).header("x-forwarded-uri", target)
+    }
+
     pub(crate) fn header(self, name: &str, value: impl AsRef<[u8]>) -> Self {
         let mut headers = self.headers;
         headers.push((name.to_owned(), value.as_ref().to_vec()));

@@ -107,6 +107,17 @@ impl Process {
         AuthServiceClient::new(channel.connect().await.unwrap())
     }
 
+    /// Where gateways ask a `dev` that has an exchange.
+    pub(crate) fn exchange(&self) -> &str {
+        self.banner.split_once("exchange     ").unwrap().1.split(' ').next().unwrap()
+    }
+
+    /// Has it say nothing more, and its connections stay; or go on.
+    pub(crate) async fn signal(&self, signal: &str) {
+        let told = Command::new("kill").args([signal, &self.id().to_string()]).status().await.unwrap();
+        assert!(told.success());
+    }
+
     /// What the ops listener answers, head and body.
     pub(crate) async fn get(&self, path: &str) -> String {
         let mut stream = TcpStream::connect(&self.ops).await.unwrap();
