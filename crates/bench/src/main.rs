@@ -1,0 +1,7 @@
+//! `symbolon-bench`: parse, run, exit code.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    symbolon_bench::cli::main()
+}

@@ -1,0 +1,122 @@
+//! What is written down while it runs: how long each operation took, how many ended when, what was refused and why, and
+//! whatever else a workload counts. Several tallies add up to one.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use hdrhistogram::Histogram;
+
+use crate::plan::Plan;
+use crate::schedule::Window;
+
+/// How many parts of the measured time a report shows.
+const PARTS: u32 = 100;
+
+/// Times in nanoseconds. Below a microsecond and above a minute they are all the same to it.
+pub(crate) struct Tally {
+    window: Window,
+    width: Duration,
+    pub(crate) times: Histogram<u64>,
+    pub(crate) parts: Vec<u64>,
+    pub(crate) errors: BTreeMap<Cow<'static, str>, u64>,
+    pub(crate) counts: BTreeMap<&'static str, u64>,
+}
+
+impl Tally {
+    pub(crate) fn new(window: Window) -> Self {
+        Self {
+            window,
+            width: width(window.until - window.from),
+            times: Histogram::new_with_bounds(1_000, 60_000_000_000, 3).expect("cannot fail: the bounds are in order"),
+            parts: vec![0; PARTS as usize],
+            errors: BTreeMap::new(),
+            counts: BTreeMap::new(),
+        }
+    }
+
+    /// Writes down an operation that was due then and has ended now.
+    pub(crate) fn took(&mut self, due: Instant, now: Instant) {
+        let took = now.saturating_duration_since(due).as_nanos();
+        self.times.saturating_record(u64::try_from(took).unwrap_or(u64::MAX));
+        let part = now.saturating_duration_since(self.window.from).as_nanos() / self.width.as_nanos();
+        // What was still under way at the end has no part in it.
+        if let Some(count) = usize::try_from(part).ok().and_then(|part| self.parts.get_mut(part)) {
+            *count += 1;
+        }
+    }
+
+    pub(crate) fn failed(&mut self, code: Cow<'static, str>) {
+        *self.errors.entry(code).or_default() += 1;
+    }
+
+    pub(crate) fn count(&mut self, what: &'static str, number: u64) {
+        *self.counts.entry(what).or_default() += number;
+    }
+
+    /// Takes over what another has written down of the same window.
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.times.add(&other.times).expect("cannot fail: they have the same bounds");
+        for (count, more) in self.parts.iter_mut().zip(&other.parts) {
+            *count += more;
+        }
+        for (code, more) in &other.errors {
+            *self.errors.entry(code.clone()).or_default() += more;
+        }
+        for (what, more) in &other.counts {
+            self.count(what, *more);
+        }
+    }
+}
+
+/// How long one part of the measured time is.
+pub(crate) fn width(measured: Duration) -> Duration {
+    measured / PARTS
+}
+
+/// The window of a plan that begins now.
+pub(crate) fn window(began: Instant, plan: &Plan) -> Window {
+    Window::new(began, plan.warm_up, plan.measured)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tally(began: Instant) -> Tally {
+        Tally::new(Window::new(began, Duration::from_secs(1), Duration::from_secs(10)))
+    }
+
+    #[test]
+    fn an_operation_is_counted_from_when_it_was_due_and_in_the_part_in_which_it_ended() {
+        let began = Instant::now();
+        let mut tally = tally(began);
+        tally.took(began + Duration::from_millis(1050), began + Duration::from_millis(1350));
+        assert_eq!(tally.times.max() / 1_000_000, 300);
+        assert_eq!((tally.parts[3], tally.parts.iter().sum::<u64>()), (1, 1));
+    }
+
+    #[test]
+    fn what_ends_after_the_end_has_a_time_and_no_part() {
+        let began = Instant::now();
+        let mut tally = tally(began);
+        tally.took(began + Duration::from_secs(10), began + Duration::from_secs(12));
+        assert_eq!((tally.times.len(), tally.parts.iter().sum::<u64>()), (1, 0));
+    }
+
+    #[test]
+    fn two_tallies_add_up() {
+        let began = Instant::now();
+        let (mut one, mut two) = (tally(began), tally(began));
+        for (tally, millis) in [(&mut one, 1), (&mut two, 9)] {
+            tally.took(began + Duration::from_secs(2), began + Duration::from_millis(2000 + millis));
+            tally.failed(Cow::Borrowed("RATE_LIMITED"));
+            tally.count("refused", millis);
+        }
+        one.add(&two);
+        assert_eq!((one.times.len(), one.parts[10]), (2, 2));
+        assert_eq!(one.times.min() / 100_000, 9, "a bucket below: the values are kept to three digits");
+        assert_eq!(one.errors.get("RATE_LIMITED"), Some(&2));
+        assert_eq!(one.counts.get("refused"), Some(&10));
+    }
+}
