@@ -10,6 +10,8 @@ import { login, refresh, tables } from './textbook.js';
 const TTL = 900;
 const secret = randomBytes(32);
 const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: Number(process.env.POOL ?? 10) });
+// A connection that breaks while nobody uses it is replaced: without a listener it would end the process.
+pool.on('error', (error) => console.error(error.message));
 await pool.query(tables);
 
 const pair = ({ subject, token }) => ({

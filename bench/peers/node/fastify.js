@@ -40,6 +40,8 @@ async function serve() {
   const key = await importJWK(JSON.parse(process.env.SIGNING_KEY), 'EdDSA');
   // Of the connections each worker has its share.
   const pool = new pg.Pool({ connectionString: process.env.DATABASE_URL, max: Number(process.env.POOL ?? 32) / WORKERS });
+  // A connection that breaks while nobody uses it is replaced: without a listener it would end the process.
+  pool.on('error', (error) => console.error(error.message));
   const app = Fastify();
 
   const pair = async ({ subject, sid, token }) => ({

@@ -111,3 +111,25 @@ impl fmt::Display for RefreshToken {
         write!(f, "{}.{}", self.session, BASE64.encode(self.secret))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_access_token_is_signed() {
+        let tokens = AccessTokens::new();
+        let token = tokens.mint("anna", "web", None, 1);
+        let (signed, signature) = token.rsplit_once('.').unwrap();
+        let signature: [u8; 64] = BASE64.decode(signature).unwrap().try_into().unwrap();
+        tokens.key.verifying_key().verify_strict(signed.as_bytes(), &signature.into()).unwrap();
+    }
+
+    #[test]
+    fn a_refresh_token_is_read_as_it_was_written() {
+        let token = RefreshToken::new(Builder::from_random_bytes(random()).into_uuid());
+        let read = RefreshToken::parse(&token.to_string()).unwrap();
+        assert_eq!((read.session, read.secret), (token.session, token.secret));
+        assert!(RefreshToken::parse("made up").is_none());
+    }
+}

@@ -7,6 +7,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use base64::Engine;
+use base64::prelude::BASE64_URL_SAFE_NO_PAD as BASE64;
 use serde_json::{Value, json};
 use symbolon_peers::pb::auth_service_client::AuthServiceClient;
 use symbolon_peers::pb::{IssueTokensRequest, RefreshTokensRequest};
@@ -97,11 +99,21 @@ async fn login(grpc: bool, address: &str) -> String {
     if grpc {
         let mut client = AuthServiceClient::connect(format!("http://{address}")).await.unwrap();
         let request = IssueTokensRequest { subject: "anna".to_owned(), ..Default::default() };
-        return client.issue_tokens(request).await.unwrap().into_inner().tokens.unwrap().refresh_token;
+        let pair = client.issue_tokens(request).await.unwrap().into_inner().tokens.unwrap();
+        check(&pair.access_token);
+        return pair.refresh_token;
     }
     let pair = post(address, "/login", &json!({ "subject": "anna" })).await.unwrap();
-    assert_eq!(pair["access_token"].as_str().unwrap().split('.').count(), 3);
+    check(pair["access_token"].as_str().unwrap());
     pair["refresh_token"].as_str().unwrap().to_owned()
+}
+
+fn check(access_token: &str) {
+    let parts: Vec<_> = access_token.split('.').map(|part| BASE64.decode(part).unwrap()).collect();
+    let [header, claims] = [0, 1].map(|at| serde_json::from_slice::<Value>(&parts[at]).unwrap());
+    assert_eq!(header["typ"], "at+jwt");
+    assert_eq!([&claims["sub"], &claims["aud"], &claims["client_id"]], ["anna", "api", "web"]);
+    assert_eq!(claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(), 900);
 }
 
 /// The successor, or nothing if the token was refused as it should be.
