@@ -99,7 +99,7 @@ struct Load {
     #[arg(long, value_name = "FILE", help_heading = "Target")]
     token_file: Option<PathBuf>,
 
-    /// How many calls are under way: always in a closed loop, at most in an open one [default: 64, and 512 with --rate]
+    /// How many calls are under way: always in a closed loop, at most in an open one [default: 64, and 512 with --rate, or as many as there are sessions]
     #[arg(long, value_name = "N", value_parser = at_least_one, help_heading = "Load")]
     in_flight: Option<usize>,
     /// Start so many a second, answered or not (open loop), instead of one whenever one was answered (closed loop)
@@ -198,9 +198,10 @@ impl Command {
 impl Load {
     fn plan(&self, workload: Workload) -> Result<Plan, clap::Error> {
         let rate = self.rate.or(matches!(workload, Workload::Watch { .. }).then_some(50.0));
+        let in_flight = |most: usize| self.in_flight.unwrap_or(most.min(self.sessions));
         let pace = match rate {
-            Some(per_second) => Pace::Open { per_second, in_flight: self.in_flight.unwrap_or(512) },
-            None => Pace::Closed { in_flight: self.in_flight.unwrap_or(64) },
+            Some(per_second) => Pace::Open { per_second, in_flight: in_flight(512) },
+            None => Pace::Closed { in_flight: in_flight(64) },
         };
         let name = || format!("{} over {}", workload.name(), self.over.name());
         let plan = Plan {

@@ -26,20 +26,28 @@ const TALLIES: usize = 16;
 
 /// Makes one call at a time.
 pub(crate) trait Work: Send + 'static {
-    /// One operation. `notes` is given if it counts, for whatever the workload counts beside time and errors.
-    fn once(&mut self, notes: Option<&Notes>) -> impl Future<Output = Result<(), Refusal>> + Send;
+    /// One operation; `notes` is for what the workload counts beside time and errors.
+    fn once(&mut self, notes: &Notes) -> impl Future<Output = Result<(), Refusal>> + Send;
 }
 
 /// A tally that several write to.
-pub(crate) struct Notes(Mutex<Tally>);
+pub(crate) struct Notes {
+    window: Window,
+    tally: Mutex<Tally>,
+}
 
 impl Notes {
     pub(crate) fn new(window: Window) -> Self {
-        Self(Mutex::new(Tally::new(window)))
+        Self { window, tally: Mutex::new(Tally::new(window)) }
     }
 
     pub(crate) fn write(&self, what: impl FnOnce(&mut Tally)) {
-        what(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        what(&mut self.tally.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Whether what happens now counts.
+    pub(crate) fn count(&self) -> bool {
+        self.window.counts(Instant::now())
     }
 
     /// Everything that was written so far, in any of them.
@@ -61,25 +69,22 @@ pub(crate) struct Driven {
 
 /// Runs it from now on, and returns when the last call was answered.
 pub(crate) async fn drive<W: Work>(plan: &Plan, window: Window, workers: Vec<W>) -> Result<Driven, Failure> {
-    let began = window.from - plan.warm_up;
-    let running = Running::start(plan.workload.name(), began, window.until);
-    let turns = Turns::start(began, plan.pace, window);
+    let running = Running::start(plan.workload.name(), window);
+    let turns = Turns::start(plan.pace, window);
     let notes: Vec<_> = (0..TALLIES).map(|_| Arc::new(Notes::new(window))).collect();
     let mut tasks = JoinSet::new();
     for (at, mut worker) in workers.into_iter().enumerate() {
         let (turns, notes, done) = (turns.clone(), Arc::clone(&notes[at % TALLIES]), Arc::clone(&running.done));
         tasks.spawn(async move {
             while let Some(due) = turns.next().await {
-                let notes = window.counts(due).then_some(&*notes);
                 let late = Err(Refusal::Failed(Cow::Borrowed("no answer within 30 s")));
-                let answer = timeout(DEADLINE, worker.once(notes)).await.unwrap_or(late);
+                let answer = timeout(DEADLINE, worker.once(&notes)).await.unwrap_or(late);
                 let now = Instant::now();
                 done.fetch_add(1, Ordering::Relaxed);
-                match (notes, answer) {
-                    (Some(notes), Ok(())) => notes.write(|tally| tally.took(due, now)),
-                    (Some(notes), Err(refusal)) => notes.write(|tally| tally.failed(refusal.code())),
-                    (None, _) => {}
-                }
+                notes.write(|tally| match answer {
+                    Ok(()) => tally.took(due, now),
+                    Err(refusal) => tally.failed(due, now, refusal.code()),
+                });
             }
         });
     }

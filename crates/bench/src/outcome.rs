@@ -12,7 +12,7 @@ use crate::tally::{self, Tally};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
     pub plan: Plan,
-    /// How many operations were done, errors apart.
+    /// How many operations ended in the measured time, errors apart.
     pub operations: u64,
     pub per_second: f64,
     pub latency: Latency,
@@ -27,7 +27,7 @@ pub struct Outcome {
     pub timeline: Timeline,
 }
 
-/// Milliseconds; in an open loop from when the call was due.
+/// Milliseconds, of the calls that were made in the measured time; in an open loop from when they were due.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Latency {
     pub p50: f64,
@@ -65,7 +65,7 @@ pub struct Timeline {
 impl Outcome {
     #[expect(clippy::cast_precision_loss, reason = "it would take thousands of years of operations")]
     pub(crate) fn new(plan: &Plan, tally: Tally, unsent: Option<u64>, used: &[(&str, Used)]) -> Self {
-        let operations = tally.times.len();
+        let operations = tally.operations();
         let each = |seconds: f64| if operations == 0 { 0.0 } else { seconds * 1e3 / operations as f64 };
         let cost = |used: &Used| Cost { user: each(used.user), system: each(used.system) };
         Self {
@@ -124,10 +124,11 @@ pub(crate) mod tests {
         let plan = cli::plan(["symbolon-bench", "refresh", "--for", "10s"]).unwrap();
         let began = Instant::now();
         let mut tally = Tally::new(tally::window(began, &plan));
+        let began = began + plan.warm_up;
         for millis in 1..=1000 {
             tally.took(began, began + Duration::from_millis(millis));
         }
-        tally.failed("RATE_LIMITED".into());
+        tally.failed(began, began, "RATE_LIMITED".into());
         Outcome::new(&plan, tally, None, &[("server", Used { user: 3.0, system: 1.0 })])
     }
 

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
+use crate::schedule::Window;
+
 /// A bar that counts something of which the end is known.
 pub(crate) fn counted(what: &'static str, length: usize) -> ProgressBar {
     let bar = ProgressBar::new(length as u64).with_message(what);
@@ -22,7 +24,8 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    pub(crate) fn start(what: &'static str, began: Instant, until: Instant) -> Self {
+    pub(crate) fn start(what: &'static str, window: Window) -> Self {
+        let Window { began, until, .. } = window;
         let done = Arc::<AtomicU64>::default();
         let length = u64::try_from((until - began).as_millis()).unwrap_or(u64::MAX);
         let bar = ProgressBar::new(length).with_style(style("{prefix:<10} {wide_bar} {msg}, {eta} left"));

@@ -12,6 +12,8 @@ pub(crate) struct Schedule {
 /// What of a run counts: what was due once it was warm and before it ended.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Window {
+    /// When its warm-up begins.
+    pub(crate) began: Instant,
     pub(crate) from: Instant,
     pub(crate) until: Instant,
 }
@@ -44,7 +46,7 @@ impl Schedule {
 
 impl Window {
     pub(crate) fn new(began: Instant, warm_up: Duration, measured: Duration) -> Self {
-        Self { from: began + warm_up, until: began + warm_up + measured }
+        Self { began, from: began + warm_up, until: began + warm_up + measured }
     }
 
     pub(crate) fn counts(&self, due: Instant) -> bool {

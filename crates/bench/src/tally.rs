@@ -35,19 +35,30 @@ impl Tally {
         }
     }
 
-    /// Writes down an operation that was due then and has ended now.
+    /// Writes down an operation that was due then and has ended now. Its time counts if it was due in the window, so that
+    /// none is left out for being slow; it is one of the operations if it ended there, as the work on it did.
     pub(crate) fn took(&mut self, due: Instant, now: Instant) {
-        let took = now.saturating_duration_since(due).as_nanos();
-        self.times.saturating_record(u64::try_from(took).unwrap_or(u64::MAX));
-        let part = now.saturating_duration_since(self.window.from).as_nanos() / self.width.as_nanos();
-        // What was still under way at the end has no part in it.
-        if let Some(count) = usize::try_from(part).ok().and_then(|part| self.parts.get_mut(part)) {
-            *count += 1;
+        if self.window.counts(due) {
+            let took = now.saturating_duration_since(due).as_nanos();
+            self.times.saturating_record(u64::try_from(took).unwrap_or(u64::MAX));
+        }
+        if self.window.counts(now) {
+            let part = (now - self.window.from).as_nanos() / self.width.as_nanos();
+            let last = self.parts.len() - 1;
+            self.parts[usize::try_from(part).unwrap_or(last).min(last)] += 1;
         }
     }
 
-    pub(crate) fn failed(&mut self, code: Cow<'static, str>) {
-        *self.errors.entry(code).or_default() += 1;
+    /// Writes down one that failed: once, if any of it was in the window.
+    pub(crate) fn failed(&mut self, due: Instant, now: Instant, code: Cow<'static, str>) {
+        if self.window.counts(due) || self.window.counts(now) {
+            *self.errors.entry(code).or_default() += 1;
+        }
+    }
+
+    /// How many operations ended in the window.
+    pub(crate) fn operations(&self) -> u64 {
+        self.parts.iter().sum()
     }
 
     pub(crate) fn count(&mut self, what: &'static str, number: u64) {
@@ -93,15 +104,24 @@ mod tests {
         let mut tally = tally(began);
         tally.took(began + Duration::from_millis(1050), began + Duration::from_millis(1350));
         assert_eq!(tally.times.max() / 1_000_000, 300);
-        assert_eq!((tally.parts[3], tally.parts.iter().sum::<u64>()), (1, 1));
+        assert_eq!((tally.parts[3], tally.operations()), (1, 1));
     }
 
     #[test]
-    fn what_ends_after_the_end_has_a_time_and_no_part() {
+    fn what_ends_after_the_end_has_a_time_and_is_no_operation() {
         let began = Instant::now();
         let mut tally = tally(began);
         tally.took(began + Duration::from_secs(10), began + Duration::from_secs(12));
-        assert_eq!((tally.times.len(), tally.parts.iter().sum::<u64>()), (1, 0));
+        assert_eq!((tally.times.len(), tally.operations()), (1, 0));
+    }
+
+    #[test]
+    fn what_was_due_in_the_warm_up_and_ends_later_is_an_operation_without_a_time() {
+        let began = Instant::now();
+        let mut tally = tally(began);
+        tally.took(began, began + Duration::from_secs(2));
+        tally.took(began, began + Duration::from_millis(500));
+        assert_eq!((tally.times.len(), tally.operations()), (0, 1));
     }
 
     #[test]
@@ -110,13 +130,15 @@ mod tests {
         let (mut one, mut two) = (tally(began), tally(began));
         for (tally, millis) in [(&mut one, 1), (&mut two, 9)] {
             tally.took(began + Duration::from_secs(2), began + Duration::from_millis(2000 + millis));
-            tally.failed(Cow::Borrowed("RATE_LIMITED"));
+            tally.failed(began, began + Duration::from_secs(2), Cow::Borrowed("RATE_LIMITED"));
+            tally.failed(began, began + Duration::from_millis(500), Cow::Borrowed("too early to count"));
             tally.count("refused", millis);
         }
         one.add(&two);
         assert_eq!((one.times.len(), one.parts[10]), (2, 2));
         assert_eq!(one.times.min() / 100_000, 9, "a bucket below: the values are kept to three digits");
         assert_eq!(one.errors.get("RATE_LIMITED"), Some(&2));
+        assert_eq!(one.errors.len(), 1);
         assert_eq!(one.counts.get("refused"), Some(&10));
     }
 }

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
 use tokio::sync::Semaphore;
+use tokio::task::consume_budget;
 
 use crate::plan::Pace;
 use crate::schedule::{Schedule, Window};
@@ -17,10 +18,10 @@ pub(crate) enum Turns {
 }
 
 impl Turns {
-    /// From now on.
-    pub(crate) fn start(began: Instant, pace: Pace, window: Window) -> Self {
+    /// From when the window's warm-up begins.
+    pub(crate) fn start(pace: Pace, window: Window) -> Self {
         let Pace::Open { per_second, .. } = pace else { return Self::Closed(window) };
-        let (schedule, due) = (Schedule::new(began, per_second), Arc::new(Semaphore::new(0)));
+        let (schedule, due) = (Schedule::new(window.began, per_second), Arc::new(Semaphore::new(0)));
         let metronome = Arc::clone(&due);
         // The runtime's timers tick once a millisecond, which would be seen in what is measured.
         std::thread::spawn(move || beat(&schedule, &metronome, window.until));
@@ -30,7 +31,11 @@ impl Turns {
     /// When the next call was due; `None` once it is over.
     pub(crate) async fn next(&self) -> Option<Instant> {
         match self {
-            Self::Closed(window) => Some(Instant::now()).filter(|now| *now < window.until),
+            Self::Closed(window) => {
+                // Work that never waits would leave others no turn.
+                consume_budget().await;
+                Some(Instant::now()).filter(|now| *now < window.until)
+            }
             Self::Open { schedule, due, made, .. } => {
                 due.acquire().await.ok()?.forget();
                 Some(schedule.at(made.fetch_add(1, Ordering::Relaxed)))

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use super::figures::{amount, grouped, milliseconds, significant};
 use super::svg::{self, Bar, COLOURS, Line, Tick};
 use super::text::conditions;
-use crate::{Outcome, Timeline};
+use crate::{Cost, Outcome, Timeline};
 
 const STYLE: &str = include_str!("page.css");
 
@@ -138,7 +138,7 @@ fn latency(outcomes: &[Outcome]) -> String {
 }
 
 fn cost(outcomes: &[Outcome]) -> String {
-    let greatest = greatest(outcomes.iter().flat_map(|outcome| outcome.cost.values()).map(|cost| cost.sum()));
+    let greatest = greatest(outcomes.iter().flat_map(|outcome| outcome.cost.values()).map(Cost::sum));
     let share = |value: f64| if greatest > 0.0 { value / greatest } else { 0.0 };
     let mut bars = Vec::new();
     for outcome in outcomes {

@@ -135,8 +135,7 @@ mod tests {
     use super::*;
 
     fn near(one: &[f64], other: &[f64]) -> bool {
-        one.len() == other.len()
-            && one.iter().zip(other).all(|(one, other)| (one / other - 1.0).abs() < 1e-9 || one == other)
+        one.len() == other.len() && one.iter().zip(other).all(|(one, other)| (one - other).abs() < 1e-9)
     }
 
     #[test]

@@ -10,7 +10,7 @@ use crate::{Outcome, Pace, Plan};
 pub fn text(outcome: &Outcome) -> String {
     let Outcome { plan, latency, .. } = outcome;
     let mut text = format!("{}: {}\n\n", plan.name, conditions(plan));
-    let mut line = |what: &str, value: &str| writeln!(text, "{what:<12}{value}").expect("cannot fail: into memory");
+    let mut line = |what: &str, value: &str| writeln!(text, "{what:<18}{value}").expect("cannot fail: into memory");
     line("operations", &format!("{}, {} a second", grouped(outcome.operations), amount(outcome.per_second)));
     let shares = [("p50", latency.p50), ("p90", latency.p90), ("p99", latency.p99), ("p99.9", latency.p99_9)];
     let shares = shares.into_iter().chain([("max", latency.max)]);

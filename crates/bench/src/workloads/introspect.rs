@@ -18,7 +18,7 @@ pub(super) fn workers(plan: &Plan, doors: &Doors, tokens: Vec<String>) -> Vec<Wo
 }
 
 impl Work for Worker {
-    async fn once(&mut self, _: Option<&Notes>) -> Result<(), Refusal> {
+    async fn once(&mut self, _: &Notes) -> Result<(), Refusal> {
         let request = IntrospectTokenRequest { token: self.tokens.next().clone() };
         let answer = self.client.introspect_token(request).await?.into_inner();
         if answer.active { Ok(()) } else { Err(Refusal::Refused("not active: the access tokens ran out".into())) }

@@ -18,7 +18,7 @@ pub(super) fn workers(plan: &Plan, doors: &Doors, subjects: &Arc<Subjects>) -> V
 }
 
 impl Work for Worker {
-    async fn once(&mut self, _: Option<&Notes>) -> Result<(), Refusal> {
+    async fn once(&mut self, _: &Notes) -> Result<(), Refusal> {
         self.door.issue(&self.subjects.next()).await.map(drop)
     }
 }

@@ -55,7 +55,7 @@ pub(super) fn workers(
 }
 
 impl Work for Worker {
-    async fn once(&mut self, notes: Option<&Notes>) -> Result<(), Refusal> {
+    async fn once(&mut self, notes: &Notes) -> Result<(), Refusal> {
         let group = self.groups.next();
         let calls = self.doors.iter_mut().zip(&group.tokens).map(|(door, token)| door.refresh(token));
         let answers = join_all(calls).await;
@@ -67,7 +67,7 @@ impl Work for Worker {
         }
         let raced = group.raced;
         group.raced = !raced;
-        if let Some(notes) = notes {
+        if notes.count() {
             write(notes, &verdict, raced);
         }
         if raced && group.tokens.iter().any(|token| *token != group.tokens[0]) || verdict.ended() {
@@ -116,31 +116,30 @@ fn write(notes: &Notes, verdict: &Verdict, raced: bool) {
 mod tests {
     use super::*;
 
-    fn got(token: &str) -> Result<String, Refusal> {
-        Ok(token.to_owned())
-    }
-
-    fn refused() -> Result<String, Refusal> {
-        Err(Refusal::Refused(Cow::Borrowed("401")))
+    /// Answers: a token, or nothing for a refusal.
+    fn answers(tokens: &[&str]) -> Vec<Result<String, Refusal>> {
+        let refused = || Refusal::Refused(Cow::Borrowed("401"));
+        tokens.iter().map(|token| if token.is_empty() { Err(refused()) } else { Ok((*token).to_owned()) }).collect()
     }
 
     #[test]
     fn everybody_may_get_the_same() {
-        let verdict = Verdict::of(&[got("b"), got("b"), got("b")]);
+        let verdict = Verdict::of(&answers(&["b", "b", "b"]));
         assert_eq!(verdict, Verdict { same: 3, ..Verdict::default() });
         assert!(!verdict.ended());
     }
 
     #[test]
     fn one_may_win_and_the_others_get_another_or_nothing() {
-        let verdict = Verdict::of(&[refused(), got("b"), got("c"), refused()]);
+        let verdict = Verdict::of(&answers(&["", "b", "c", ""]));
         assert_eq!(verdict, Verdict { same: 1, other: 1, refused: 2, failed: None });
     }
 
     #[test]
     fn a_session_is_over_when_all_are_refused_and_not_when_the_server_fails() {
-        assert!(Verdict::of(&[refused(), refused()]).ended());
-        let failed = Err(Refusal::Failed(Cow::Borrowed("503")));
-        assert!(!Verdict::of(&[refused(), failed]).ended());
+        assert!(Verdict::of(&answers(&["", ""])).ended());
+        let mut answers = answers(&["", ""]);
+        answers[1] = Err(Refusal::Failed(Cow::Borrowed("503")));
+        assert!(!Verdict::of(&answers).ended());
     }
 }

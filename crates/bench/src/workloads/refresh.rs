@@ -20,7 +20,7 @@ pub(super) fn workers(plan: &Plan, doors: &Doors, subjects: &Arc<Subjects>, toke
 }
 
 impl Work for Worker {
-    async fn once(&mut self, _: Option<&Notes>) -> Result<(), Refusal> {
+    async fn once(&mut self, _: &Notes) -> Result<(), Refusal> {
         let token = self.tokens.next();
         match self.door.refresh(token).await {
             Ok(next) => {

@@ -37,7 +37,11 @@ struct Worker {
 
 /// What was revoked, by the session's id.
 #[derive(Default)]
-struct Revoked(RwLock<HashMap<String, Revocation>>);
+struct Revoked {
+    all: RwLock<HashMap<String, Revocation>>,
+    /// How many of them count.
+    counted: AtomicU64,
+}
 
 #[derive(Clone, Copy)]
 struct Revocation {
@@ -68,14 +72,15 @@ pub(super) async fn run(
         revoked: Arc::clone(&revoked),
     };
     let mut driven = drive(plan, window, shares(plan, sessions).map(worker).collect()).await?;
-    let expected = driven.tally.times.len() * watchers as u64;
+    let revocations = revoked.counted.load(Ordering::Relaxed);
+    let expected = revocations * watchers as u64;
     let end = Instant::now() + PATIENCE;
     while told.load(Ordering::Relaxed) < expected && Instant::now() < end {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
     hearing.abort_all();
     let mut tally = Notes::sum(window, &[notes]);
-    tally.count("revocations", driven.tally.times.len());
+    tally.count("revocations", revocations);
     let missing = expected.saturating_sub(told.load(Ordering::Relaxed));
     if missing > 0 {
         tally.errors.insert("not told within 10 s of the end".into(), missing);
@@ -136,7 +141,8 @@ async fn hear(
             Ok(Event::SnapshotEnd(_) | Event::Heartbeat(_)) => {}
             Err(status) => {
                 let code = Refusal::from(status).code();
-                return notes.write(|tally| tally.failed(format!("a watch ended: {code}").into()));
+                let now = Instant::now();
+                return notes.write(|tally| tally.failed(now, now, format!("a watch ended: {code}").into()));
             }
         }
     }
@@ -144,25 +150,27 @@ async fn hear(
 
 impl Revoked {
     fn get(&self, id: &str) -> Option<Revocation> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).get(id).copied()
+        self.all.read().unwrap_or_else(PoisonError::into_inner).get(id).copied()
     }
 
     fn put(&self, id: &str, counts: bool, answered: Option<Instant>) {
         let revocation = Revocation { counts, answered };
-        self.0.write().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), revocation);
+        self.all.write().unwrap_or_else(PoisonError::into_inner).insert(id.to_owned(), revocation);
     }
 }
 
 impl Work for Worker {
-    async fn once(&mut self, notes: Option<&Notes>) -> Result<(), Refusal> {
+    async fn once(&mut self, notes: &Notes) -> Result<(), Refusal> {
         let id = match self.sessions.pop() {
             Some(id) => id,
             None => grpc::session(&mut self.client, &self.subjects.next()).await?.0.session_id,
         };
         let target = Some(Target::SessionId(id.clone()));
-        self.revoked.put(&id, notes.is_some(), None);
+        let counts = notes.count();
+        self.revoked.put(&id, counts, None);
         self.client.revoke_session(RevokeSessionRequest { target, ..Default::default() }).await?;
-        self.revoked.put(&id, notes.is_some(), Some(Instant::now()));
+        self.revoked.put(&id, counts, Some(Instant::now()));
+        self.revoked.counted.fetch_add(u64::from(counts), Ordering::Relaxed);
         Ok(())
     }
 }
