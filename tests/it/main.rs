@@ -10,6 +10,7 @@ mod audit;
 mod audit_file;
 mod backup;
 mod batches;
+mod bench;
 mod browser;
 mod caller_new;
 mod callers;

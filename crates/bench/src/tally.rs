@@ -11,7 +11,7 @@ use crate::plan::Plan;
 use crate::schedule::Window;
 
 /// How many parts of the measured time a report shows.
-const PARTS: u32 = 100;
+const PARTS: u32 = 50;
 
 /// Times in nanoseconds. Below a microsecond and above a minute they are all the same to it.
 pub(crate) struct Tally {
@@ -104,7 +104,7 @@ mod tests {
         let mut tally = tally(began);
         tally.took(began + Duration::from_millis(1050), began + Duration::from_millis(1350));
         assert_eq!(tally.times.max() / 1_000_000, 300);
-        assert_eq!((tally.parts[3], tally.operations()), (1, 1));
+        assert_eq!((tally.parts[1], tally.operations()), (1, 1));
     }
 
     #[test]
@@ -135,7 +135,7 @@ mod tests {
             tally.count("refused", millis);
         }
         one.add(&two);
-        assert_eq!((one.times.len(), one.parts[10]), (2, 2));
+        assert_eq!((one.times.len(), one.parts[5]), (2, 2));
         assert_eq!(one.times.min() / 100_000, 9, "a bucket below: the values are kept to three digits");
         assert_eq!(one.errors.get("RATE_LIMITED"), Some(&2));
         assert_eq!(one.errors.len(), 1);
