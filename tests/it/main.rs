@@ -92,6 +92,7 @@ mod rotation_load;
 mod runbooks;
 mod secrets;
 mod seed;
+mod seeded;
 mod sessions;
 mod signing_keys;
 mod startup;

@@ -9,7 +9,7 @@ use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::plan::{Pace, Plan, Processes, Target, Way, Workload};
-use crate::{Failure, Outcome, report, run};
+use crate::{Failure, Outcome, report, run, seed};
 
 const EXAMPLES: &str = "\
 Examples, against `symbolon dev` as it comes:
@@ -61,6 +61,8 @@ enum Command {
         #[command(flatten)]
         load: Load,
     },
+    /// Print SQL that fills a migrated database with sessions, for `refresh --seeded`
+    Seed(seed::Fill),
     /// Make one report of several runs, side by side
     Report {
         /// What --json wrote
@@ -117,6 +119,8 @@ struct Load {
     /// How many gRPC connections there are; over HTTP/1 every call in flight has its own
     #[arg(long, value_name = "N", default_value_t = 4, value_parser = at_least_one, help_heading = "Load")]
     connections: usize,
+    #[command(flatten)]
+    seeded: seed::Arguments,
 
     /// Read the CPU time of this process and all its children as the server's; may be given again
     #[arg(long, value_name = "PID", help_heading = "Results")]
@@ -154,14 +158,15 @@ pub fn main() -> ExitCode {
 pub fn plan(words: impl IntoIterator<Item = impl Into<OsString> + Clone>) -> Result<Plan, clap::Error> {
     match Cli::try_parse_from(words)?.command.into_load() {
         Ok((workload, load)) => load.plan(workload),
-        Err(_) => Err(Cli::command().error(ErrorKind::InvalidSubcommand, "report runs nothing")),
+        Err(_) => Err(Cli::command().error(ErrorKind::InvalidSubcommand, "seed and report run nothing")),
     }
 }
 
 fn execute(command: Command) -> Result<(), Failure> {
     let (workload, load) = match command.into_load() {
         Ok(load) => load,
-        Err(Files { runs, html }) => {
+        Err(Aside::Seed(fill)) => return report::print(&fill.sql()),
+        Err(Aside::Report { runs, html }) => {
             let outcomes: Result<Vec<_>, _> = runs.iter().map(|path| read(path)).collect();
             return write(&html, &report::html(&outcomes?));
         }
@@ -175,14 +180,14 @@ fn execute(command: Command) -> Result<(), Failure> {
     report::print(&if load.json { report::json(&outcome)? } else { report::text(&outcome) })
 }
 
-/// What `report` is given.
-struct Files {
-    runs: Vec<PathBuf>,
-    html: PathBuf,
+/// What puts no load on anything.
+enum Aside {
+    Seed(seed::Fill),
+    Report { runs: Vec<PathBuf>, html: PathBuf },
 }
 
 impl Command {
-    fn into_load(self) -> Result<(Workload, Load), Files> {
+    fn into_load(self) -> Result<(Workload, Load), Aside> {
         Ok(match self {
             Self::Issue(load) => (Workload::Issue, load),
             Self::Refresh(load) => (Workload::Refresh, load),
@@ -190,7 +195,8 @@ impl Command {
             Self::Introspect(load) => (Workload::Introspect, load),
             Self::Verify(load) => (Workload::Verify, load),
             Self::Watch { watchers, load } => (Workload::Watch { watchers }, load),
-            Self::Report { runs, html } => return Err(Files { runs, html }),
+            Self::Seed(fill) => return Err(Aside::Seed(fill)),
+            Self::Report { runs, html } => return Err(Aside::Report { runs, html }),
         })
     }
 }
@@ -212,6 +218,7 @@ impl Load {
             warm_up: self.warm_up,
             measured: self.measured,
             sessions: self.sessions,
+            seeded: self.seeded.seeded(),
             connections: self.connections,
             target: Target {
                 grpc: self.grpc.clone(),

@@ -1,12 +1,14 @@
 //! A load generator for token services: it does one thing again and again ([`Workload`]), through one door ([`Way`]), at one
 //! pace ([`Pace`]), and says how fast it was, how long callers waited and what every part spent on it ([`Outcome`]).
 //!
-//! In reading order: what is to be done (`plan`, from the command line by `cli`), when (`schedule`, `turns`), by whom
-//! (`workloads`, through `doors`), what is written down (`tally`, `cpu`), and what is made of it (`outcome`, `report`).
+//! In reading order: what is to be done (`plan`, from the command line by `cli`), on which sessions if not on its own
+//! (`seed`), when (`schedule`, `turns`), by whom (`workloads`, through `doors`), what is written down (`tally`, `cpu`), and
+//! what is made of it (`outcome`, `report`).
 
 #![expect(clippy::disallowed_methods, reason = "it measures time, and sends what it likes when it likes")]
 
 mod plan;
+pub mod seed;
 
 mod schedule;
 mod turns;

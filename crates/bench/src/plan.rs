@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use crate::seed::Seeded;
+
 /// One run.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {
@@ -22,6 +24,9 @@ pub struct Plan {
     pub measured: Duration,
     /// How many sessions there are.
     pub sessions: usize,
+    /// Of a seeded database, if it is not they that sign in.
+    #[serde(default)]
+    pub seeded: Option<Seeded>,
     /// How many gRPC connections there are. Over HTTP/1 every call in flight has its own.
     pub connections: usize,
     pub target: Target,
@@ -117,6 +122,12 @@ impl Plan {
             return Err(format!(
                 "--in-flight {in_flight} needs as many --sessions, and there are {sessions}: one session makes one call at a time"
             ));
+        }
+        if let Some(seeded) = &self.seeded {
+            if (self.workload, self.over) != (Workload::Refresh, Way::Grpc) {
+                return Err(format!("--seeded is for refresh over grpc, and this is {workload} over {over}"));
+            }
+            seeded.check(self.sessions)?;
         }
         if self.over != Way::Grpc && !self.target.http.starts_with("http://") {
             return Err(format!("--http {}: expected a URL like http://localhost:8080", self.target.http));

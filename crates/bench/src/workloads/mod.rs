@@ -29,7 +29,10 @@ pub(crate) async fn run(plan: &Plan) -> Result<Outcome, Failure> {
     match plan.workload {
         Workload::Issue => measure(plan, issue::workers(plan, &doors, &subjects)).await,
         Workload::Refresh => {
-            let tokens = refresh_tokens(plan, &doors, &subjects).await?;
+            let tokens = match &plan.seeded {
+                Some(seeded) => seeded.tokens(plan.sessions)?,
+                None => refresh_tokens(plan, &doors, &subjects).await?,
+            };
             measure(plan, refresh::workers(plan, &doors, &subjects, tokens)).await
         }
         Workload::Race { contenders } => {
