@@ -53,12 +53,14 @@ def free_port():
 
 @contextlib.contextmanager
 def workshop():
-    """A folder for everything, which PostgreSQL under another user can look into, and files enough for many connections."""
+    """A folder on a disk for everything, which PostgreSQL under another user can look into, and files enough for many connections."""
     _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
     with tempfile.TemporaryDirectory() as folder:
         folder = pathlib.Path(folder)
         folder.chmod(0o755)
+        if run("stat", "-f", "-c", "%T", folder, stdout=subprocess.PIPE, text=True).stdout.strip() in ("tmpfs", "ramfs"):
+            sys.exit(f"{folder} is memory, where a commit costs nothing: TMPDIR=… says on which disk the databases are to be")
         yield folder
 
 
@@ -150,8 +152,8 @@ class Symbolon:
     def serving(self):
         port, ops = free_port(), free_port()
         env = self.env | {"SYMBOLON_GRPC_LISTEN": f"127.0.0.1:{port}", "SYMBOLON_OPS_LISTEN": f"127.0.0.1:{ops}"}
+        began = time.monotonic()
         with process([self.program, "serve"], self.folder, env) as server:
-            began = time.monotonic()
             until_ready(server, lambda: urllib.request.urlopen(f"http://127.0.0.1:{ops}/readyz").close())
             yield Server(server.pid, port, ops, time.monotonic() - began)
 

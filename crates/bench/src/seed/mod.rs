@@ -144,6 +144,7 @@ impl Seeded {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli;
 
     fn id(number: u32) -> SessionId {
         Stretch::living(1_000_000).id(number)
@@ -168,5 +169,17 @@ mod tests {
         assert_eq!(seeded(3).check(250), Ok(()));
         assert!(seeded(4).check(250).unwrap_err().contains("make 4 samples"));
         assert!(seeded(0).check(1001).is_err());
+    }
+
+    #[test]
+    fn only_refreshes_over_grpc_take_seeded_sessions_and_need_what_makes_their_tokens() {
+        let seeded = ["--seeded", "9000", "--master-keys-file", "keys", "--issuer", "https://auth.example"];
+        let plan = |words: &[&str]| cli::plan([&["symbolon-bench"], words].concat());
+        let fault = |words: &[&str]| plan(words).unwrap_err().to_string();
+        assert_eq!(plan(&[&["refresh"], &seeded[..]].concat()).unwrap().seeded.unwrap().sessions, 9000);
+        assert!(fault(&[&["introspect"], &seeded[..]].concat()).contains("refresh over grpc"));
+        assert!(fault(&[&["refresh", "--over", "edge"], &seeded[..]].concat()).contains("refresh over grpc"));
+        assert!(fault(&[&["refresh", "--seed", "4"], &seeded[..]].concat()).contains("make 4 samples of 2048"));
+        assert!(fault(&["refresh", "--seeded", "9000"]).contains("--master-keys-file"));
     }
 }

@@ -135,3 +135,22 @@ fn sqlite_bytes() -> String {
     let every: String = (0..=u8::MAX).map(|byte| format!("{byte:02x}")).collect();
     format!(",\nbytes (every) AS (SELECT x'{every}')")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_place_is_in_one_transaction_and_all_but_the_last_are_full() {
+        let now = Timestamp::from_millis(1_800_000_000_000);
+        let text = sql(Database::Sqlite, 1_000_001, 0, now);
+        let from =
+            |from: u32, last: u32| format!("SELECT {from} UNION ALL SELECT i + 1 FROM numbers WHERE i < {last})");
+        for chunk in [from(0, 499_999), from(500_000, 999_999), from(1_000_000, 1_000_000)] {
+            assert_eq!(text.matches(&chunk).count(), 1, "{chunk}");
+        }
+        assert_eq!(text.matches("INSERT").count(), 3);
+        let expired = sql(Database::Postgres, 1, 500_000, now);
+        assert_eq!(expired.matches("INSERT").count(), 2, "those that are over besides");
+    }
+}
