@@ -9,7 +9,7 @@ use std::time::Duration;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::filter::{EnvFilter, FilterExt, filter_fn};
+use tracing_subscriber::filter::{EnvFilter, FilterExt, LevelFilter, filter_fn};
 use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
@@ -61,22 +61,42 @@ pub fn start(config: Config) -> Result<Telemetry, String> {
         Target::Stderr => None,
         target @ (Target::Stdout | Target::File(_)) => Some(Outlet::open(Stream::Audit, target)?),
     };
-    let people = fmt::layer().with_writer(log.pen(Stream::Log));
-    let people = if config.log_as_json {
+    let told =
+        told(filter, config.log_as_json, log.pen(Stream::Log), audit.as_ref().unwrap_or(&log).pen(Stream::Audit));
+    let traces = config.traces.map(|traces| exporting(&traces.endpoint).map(|provider| (provider, traces.one_in)));
+    let traces = traces.transpose()?;
+    match &traces {
+        Some((provider, one_in)) => {
+            told.with(traces_of(provider)).init();
+            trace::follow_one_in(*one_in);
+        }
+        // Not a layer that is left out: one without a filter has everything made that anybody could tell, down to the
+        // frames of HTTP/2, for nobody to write.
+        None => told.init(),
+    }
+    Ok(Telemetry { traces: traces.map(|(provider, _)| provider), _audit: audit, _log: log })
+}
+
+/// A log for people, and the audit.
+fn told<W>(
+    filter: EnvFilter,
+    as_json: bool,
+    people: W,
+    audit: W,
+) -> impl Subscriber + for<'a> LookupSpan<'a> + SubscriberInitExt
+where
+    W: for<'a> MakeWriter<'a> + Send + Sync + 'static,
+{
+    let people = fmt::layer().with_writer(people);
+    let people = if as_json {
         people.json().flatten_event(true).boxed()
     } else {
         people.with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr())).boxed()
     };
-    let people = people.with_filter(filter.and(filter_fn(|metadata| !is_audit(metadata) && !is_span(metadata))));
-    let events = audit_events(audit.as_ref().unwrap_or(&log).pen(Stream::Audit));
-    let traces = config.traces.map(|traces| exporting(&traces.endpoint).map(|provider| (provider, traces.one_in)));
-    let traces = traces.transpose()?;
-    let spans = traces.as_ref().map(|(provider, _)| traces_of(provider));
-    tracing_subscriber::registry().with(people).with(events).with(spans).init();
-    if let Some((_, one_in)) = traces {
-        trace::follow_one_in(one_in);
-    }
-    Ok(Telemetry { traces: traces.map(|(provider, _)| provider), _audit: audit, _log: log })
+    let not_others = filter_fn(|metadata| !is_audit(metadata) && !is_span(metadata));
+    // Of any level: without a word, the levels that the filter leaves out would be looked at each time.
+    let people = people.with_filter(filter.and(not_others.with_max_level_hint(LevelFilter::TRACE)));
+    tracing_subscriber::registry().with(people).with(audit_events(audit))
 }
 
 impl Drop for Telemetry {
@@ -99,7 +119,7 @@ where
         .with_current_span(false)
         .with_span_list(false)
         .with_writer(writer)
-        .with_filter(filter_fn(is_audit))
+        .with_filter(filter_fn(is_audit).with_max_level_hint(LevelFilter::INFO))
 }
 
 fn is_audit(metadata: &Metadata<'_>) -> bool {
@@ -129,4 +149,21 @@ pub fn start_metrics() -> Result<PrometheusHandle, BuildError> {
     let handle = figures()?.install_recorder()?;
     figures::describe();
     Ok(handle)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Each costs more than it would seem: HTTP/2 alone has dozens for a call.
+    #[test]
+    fn what_nobody_writes_is_not_even_made() {
+        let told = told(EnvFilter::new("info"), true, std::io::sink, std::io::sink);
+        assert_eq!(told.max_level_hint(), Some(LevelFilter::INFO));
+        tracing::subscriber::with_default(told, || {
+            assert!(tracing::info_span!(target: trace::TARGET, "turn").is_disabled());
+            assert!(tracing::trace_span!(target: "h2", "frame").is_disabled());
+            assert!(tracing::enabled!(target: "symbolon", tracing::Level::INFO));
+        });
+    }
 }

@@ -100,7 +100,10 @@ impl Edge {
         let edge = Arc::clone(self);
         let asked = async move {
             let answer = async { Ok::<_, Infallible>(edge.redeem(&presented, device).await) };
-            edge.exchange.0.get_or_insert_async(&key, answer).await
+            let answer = edge.exchange.0.get_or_insert_async(&key, answer).await;
+            // Those who waited have it, and it takes the place of none that somebody comes back with.
+            edge.exchange.0.remove_if(&key, |answer| answer.worth.is_err());
+            answer
         };
         match tokio::spawn(asked.in_current_span()).await {
             Ok(Ok(answer)) => answer.worth,

@@ -1,13 +1,16 @@
 //! One signing key: an Ed25519 pair, its id and its public form. The private half leaves it only sealed.
 
-use base64::Engine;
+use std::sync::Arc;
+
+use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use ed25519_dalek::VerifyingKey;
 use jsonwebtoken::EncodingKey;
-use sha2::{Digest, Sha256, Sha512};
-use zeroize::{Zeroize, Zeroizing};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
 
 use crate::entropy::Entropy;
+use crate::keys::engine::Engine;
 use crate::keys::master::MasterKeys;
 use crate::keys::seal::{self, Binding, Closed, Sealed};
 
@@ -40,8 +43,10 @@ impl Algorithm {
 pub struct SigningKey {
     public: PublicKey,
     seed: Zeroizing<[u8; 32]>,
-    /// What jsonwebtoken hands back to our signer: see [`crate::token::access`].
+    /// By which jsonwebtoken finds the engine: see [`crate::token::access`].
     encoding_key: EncodingKey,
+    /// Held, so that it is found.
+    _engine: Arc<Engine>,
 }
 
 /// The public half and the id it gives.
@@ -67,12 +72,9 @@ impl SigningKey {
     #[must_use]
     pub fn from_seed(seed: Zeroizing<[u8; 32]>) -> Self {
         let key = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key();
-        let mut expanded = Sha512::digest(*seed);
-        let mut material = Zeroizing::new([0; 96]);
-        material[..64].copy_from_slice(&expanded);
-        material[64..].copy_from_slice(key.as_bytes());
-        expanded.as_mut_slice().zeroize();
-        Self { public: PublicKey::new(key), seed, encoding_key: EncodingKey::from_ed_der(material.as_slice()) }
+        let engine = Engine::start(&seed, &key);
+        let encoding_key = EncodingKey::from_ed_der(key.as_bytes());
+        Self { public: PublicKey::new(key), seed, encoding_key, _engine: engine }
     }
 
     /// A fresh pair.
@@ -86,7 +88,7 @@ impl SigningKey {
         &self.public
     }
 
-    /// 64 bytes of SHA-512(seed), then the 32 bytes of the public key: nothing is left to compute at each signature.
+    /// The public half, which is all that jsonwebtoken needs to know.
     pub(crate) fn encoding_key(&self) -> &EncodingKey {
         &self.encoding_key
     }

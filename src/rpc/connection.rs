@@ -20,13 +20,14 @@ use tokio_util::either::Either;
 use tokio_util::task::AbortOnDropHandle;
 use tonic::transport::server::Connected;
 
+use crate::rpc::gathered::Gathered;
 use crate::rpc::handshake;
 use crate::rpc::peer::Peer;
 use crate::tls::Current;
 
 /// One accepted connection. Its place is free again when it is dropped.
 pub(super) struct Connection {
-    stream: Either<TcpStream, Box<TlsStream<TcpStream>>>,
+    stream: Gathered<Either<TcpStream, Box<TlsStream<TcpStream>>>>,
     peer: Peer,
     greeting: Option<Greeting>,
     _place: OwnedSemaphorePermit,
@@ -124,6 +125,7 @@ impl Connection {
         deadline: Pin<Box<Sleep>>,
         place: OwnedSemaphorePermit,
     ) -> Self {
+        let stream = Gathered::new(stream);
         Self { stream, peer, greeting: Some(Greeting { bytes_missing: PREFACE, deadline }), _place: place }
     }
 }

@@ -8,6 +8,7 @@ mod connection;
 mod decode;
 mod encode;
 mod gate;
+mod gathered;
 mod handshake;
 mod in_process;
 mod keys;

@@ -45,22 +45,23 @@ impl Service {
         self.can_serve()?;
         // A batch tells nobody what it would have refused, and counts nothing beforehand.
         let limited = self.limits.may_rotate(token.session_id).is_err();
+        let mut in_doubt = None;
         if refresh.is_plain() && !caller.dry_run && !limited {
             match self.rotations.rotate(token, refresh.device.clone(), Arc::clone(caller)).await {
                 Outcome::Rotated { session, at } => {
                     self.audit.rotated();
-                    self.grant(session, &[], &[], at, "rotated")
+                    return self.grant(session, &[], &[], at, "rotated");
                 }
                 Outcome::Replayed { session, at } => {
                     self.audit.redeemed(&caller.name, &session, token.generation, &refresh.device, &Verdict::Replay);
-                    self.grant(session, &[], &[], at, Verdict::Replay.name())
+                    return self.grant(session, &[], &[], at, Verdict::Replay.name());
                 }
-                Outcome::Undecided => self.judge(caller, refresh, token, None).await,
-                Outcome::InDoubt(at) => self.judge(caller, refresh, token, Some(at)).await,
+                Outcome::Undecided => {}
+                Outcome::InDoubt(at) => in_doubt = Some(at),
             }
-        } else {
-            self.judge(caller, refresh, token, None).await
         }
+        // In a box: it is large, and nearly no refresh needs its room.
+        Box::pin(self.judge(caller, refresh, token, in_doubt)).await
     }
 
     /// The slow way. `in_doubt` is when this very token may have been rotated by a statement whose answer was lost.

@@ -2,7 +2,6 @@
 //! one, so a lonely refresh waits for nobody and a crowd shares one commit. What a batch does not rotate is judged one
 //! by one.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -12,7 +11,7 @@ use tracing::{Instrument, Span};
 
 use crate::clock::{Clock, Stopwatch};
 use crate::service::{Caller, Clients, Limits};
-use crate::session::{Device, Session, SessionId};
+use crate::session::{Device, Session};
 use crate::store::{Right, Store, Turn};
 use crate::time::Timestamp;
 use crate::token::refresh::RefreshToken;
@@ -117,6 +116,8 @@ impl Worker {
         let mut queued = Vec::with_capacity(self.largest);
         while self.waiting.lock().await.recv_many(&mut queued, self.largest).await > 0 {
             self.rotate(Batch::of(queued.drain(..))).await;
+            // Whoever was answered goes first, and what comes meanwhile is in the next statement, too.
+            tokio::task::yield_now().await;
         }
     }
 
@@ -151,20 +152,26 @@ impl Worker {
 /// and another token of the same session is judged afterwards.
 #[derive(Default)]
 struct Batch {
+    /// In the order of their sessions.
     turns: Vec<Turn>,
     /// Who asks, each once; a turn says which of them it is.
     callers: Vec<Arc<Caller>>,
-    /// Who waits for which turn; the first one of a turn leads.
-    members: Vec<Vec<oneshot::Sender<Outcome>>>,
+    /// Who waits for which turn.
+    members: Vec<Members>,
     others: Vec<oneshot::Sender<Outcome>>,
     /// Of those who wait and are followed.
     followed: Vec<Span>,
 }
 
+/// Those who presented one token.
+struct Members {
+    leader: oneshot::Sender<Outcome>,
+    followers: Vec<oneshot::Sender<Outcome>>,
+}
+
 impl Batch {
     fn of(queued: impl Iterator<Item = Waiting>) -> Self {
         let mut batch = Self::default();
-        let mut places: HashMap<SessionId, usize> = HashMap::new();
         // Whoever has given up before the statement is built is left out.
         let mut queued: Vec<_> = queued.filter(|waiting| !waiting.answer.is_closed()).collect();
         // In one order everywhere, so that the batches of two replicas do not wait for each other.
@@ -172,15 +179,14 @@ impl Batch {
         for Waiting { mut turn, caller, answer, span } in queued {
             batch.followed.extend((!span.is_disabled()).then_some(span));
             turn.caller = batch.place_of(caller);
-            match places.get(&turn.session_id) {
-                None => {
-                    places.insert(turn.session_id, batch.turns.len());
-                    batch.turns.push(turn);
-                    batch.members.push(vec![answer]);
-                }
+            match (batch.turns.last(), batch.members.last_mut()) {
                 // Another caller may have no right to it: not answered by what the first one was.
-                Some(&place) if batch.turns[place].same_as(&turn) => batch.members[place].push(answer),
-                Some(_) => batch.others.push(answer),
+                (Some(last), Some(members)) if last.same_as(&turn) => members.followers.push(answer),
+                (Some(last), _) if last.session_id == turn.session_id => batch.others.push(answer),
+                _ => {
+                    batch.turns.push(turn);
+                    batch.members.push(Members { leader: answer, followers: Vec::new() });
+                }
             }
         }
         batch
@@ -231,26 +237,26 @@ impl Batch {
         self.turns.len() as f64
     }
 
-    fn answer(self, rotated: Vec<Session>, at: Timestamp, clients: &Clients) {
-        let mut rotated: HashMap<SessionId, Session> =
-            rotated.into_iter().map(|session| (session.id, session)).collect();
-        for (turn, members) in self.turns.iter().zip(self.members) {
-            let session = rotated.remove(&turn.session_id);
-            let replays = session.as_ref().is_some_and(|session| clients.replays_at_once(&session.client_id));
-            for (place, member) in members.into_iter().enumerate() {
-                // A receiver that is gone has given up; its rotation stands, and its retry is a replay.
-                let _ = member.send(match &session {
-                    Some(session) if place == 0 => Outcome::Rotated { session: session.clone(), at },
-                    Some(session) if replays => Outcome::Replayed { session: session.clone(), at },
-                    _ => Outcome::Undecided,
-                });
-            }
+    fn answer(self, mut rotated: Vec<Session>, at: Timestamp, clients: &Clients) {
+        rotated.sort_by_key(|session| session.id);
+        let mut rotated = rotated.into_iter().peekable();
+        for (turn, Members { leader, followers }) in self.turns.iter().zip(self.members) {
+            let session = rotated.next_if(|session| session.id == turn.session_id);
+            let replayed = session.as_ref().filter(|session| clients.replays_at_once(&session.client_id));
+            tell(followers, || match replayed {
+                Some(session) => Outcome::Replayed { session: session.clone(), at },
+                None => Outcome::Undecided,
+            });
+            // A receiver that is gone has given up; its rotation stands, and its retry is a replay.
+            let _ = leader.send(session.map_or(Outcome::Undecided, |session| Outcome::Rotated { session, at }));
         }
         tell(self.others, || Outcome::Undecided);
     }
 
     fn doubt(self, at: Timestamp) {
-        tell(self.members.into_iter().flatten(), || Outcome::InDoubt(at));
+        for Members { leader, followers } in self.members {
+            tell(followers.into_iter().chain([leader]), || Outcome::InDoubt(at));
+        }
         tell(self.others, || Outcome::Undecided);
     }
 }

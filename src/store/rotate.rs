@@ -5,9 +5,9 @@
 //! [`redeem`]: crate::session::redeem::redeem
 
 use std::fmt::Write;
+use std::sync::{Arc, LazyLock};
 
-use sea_orm::sea_query::ArrayType;
-use sea_orm::{DbBackend, FromQueryResult, Iden, Iterable, Statement, Value};
+use sea_orm::{DatabaseConnection, DbBackend, DbErr, FromQueryResult, Iden, Iterable, RuntimeErr, Statement, sqlx};
 
 use super::entity::session::{Column, Model};
 use super::{Error, Store, row};
@@ -44,44 +44,60 @@ pub struct Right {
 
 impl Store {
     /// Rotates the sessions whose current token is among `turns`; no session may be among them twice. Answers those it
-    /// rotated, as they are now. Sessions of a client the caller has no right to are left alone. An error means that it is not
-    /// known whether they were rotated.
+    /// rotated, as they are now but for what they remember of decisions. Sessions of a client the caller has no right to are
+    /// left alone. An error means that it is not known whether they were rotated.
     pub async fn rotate(&self, turns: &[Turn], now: Timestamp, rights: &[Right]) -> Result<Vec<Session>, Error> {
-        let statement = if self.writer.is_server() { postgres(turns, now, rights) } else { sqlite(turns, now, rights) };
-        let rows = self.writer.run_once(|connection| {
-            let statement = statement.clone();
-            async move { Model::find_by_statement(statement).all(connection.as_ref()).await }
-        });
+        let rows = if self.writer.is_server() {
+            self.writer.run_once(async |connection| postgres(&connection, turns, now, rights).await).await?
+        } else {
+            let statement = &sqlite(turns, now, rights);
+            self.writer
+                .run_once(async |connection| Model::find_by_statement(statement.clone()).all(connection.as_ref()).await)
+                .await?
+        };
         // A row that cannot be is its own session's trouble, not that of the others in the batch.
-        let sessions = rows.await?.into_iter().map(row::session);
+        let sessions = rows.into_iter().map(row::session);
         Ok(sessions.filter_map(|session| session.inspect_err(|error| tracing::error!(%error)).ok()).collect())
     }
 }
 
-fn postgres(turns: &[Turn], now: Timestamp, rights: &[Right]) -> Statement {
-    let from = "unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[]) \
-                AS b (id, generation, user_agent, ip_address, label, caller), \
+static POSTGRES: LazyLock<Arc<str>> = LazyLock::new(|| {
+    // The limit takes nothing away: it is how many there are. Without it PostgreSQL believes that every batch is worth a plan of
+    // its own, which costs it a third of the statement; of a limit it does not know it expects little, so it plans once.
+    let from = "(SELECT * FROM unnest($2::uuid[], $3::bigint[], $4::text[], $5::text[], $6::text[], $7::bigint[]) \
+                AS b (id, generation, user_agent, ip_address, label, caller) LIMIT $11) AS b, \
                 unnest($8::bigint[], $9::text[], $10::bigint[]) AS c (caller, client_id, burst)";
-    let sql = update("GREATEST", "LEAST", from, "AND s.id = ANY($2)", "s.");
-    let array = |kind, values: Vec<Value>| Value::Array(kind, Some(Box::new(values)));
+    update("GREATEST", "LEAST", from, "s.").into()
+});
+
+/// By the driver itself: to hand it lists value by value, and to look up each column of each row by its name, costs more than
+/// all else that is done for a rotation here.
+async fn postgres(
+    connection: &DatabaseConnection,
+    turns: &[Turn],
+    now: Timestamp,
+    rights: &[Right],
+) -> Result<Vec<Model>, DbErr> {
     // Arrays hold no nulls here, and no device has an empty text: empty stands for unset.
-    let texts = |text: fn(&Device) -> &Option<String>| {
-        let text = |turn: &Turn| text(&turn.device).clone().unwrap_or_default().into();
-        array(ArrayType::String, turns.iter().map(text).collect())
+    let texts = |text: fn(&Device) -> &Option<String>| -> Vec<&str> {
+        turns.iter().map(|turn| text(&turn.device).as_deref().unwrap_or_default()).collect()
     };
-    let values = [
-        now.millis().into(),
-        array(ArrayType::Uuid, turns.iter().map(|turn| turn.session_id.uuid().into()).collect()),
-        array(ArrayType::BigInt, turns.iter().map(|turn| i64::from(turn.generation).into()).collect()),
-        texts(|device| &device.user_agent),
-        texts(|device| &device.ip_address),
-        texts(|device| &device.label),
-        array(ArrayType::BigInt, turns.iter().map(|turn| i64::from(turn.caller).into()).collect()),
-        array(ArrayType::BigInt, rights.iter().map(|right| i64::from(right.caller).into()).collect()),
-        array(ArrayType::String, rights.iter().map(|right| right.client_id.clone().into()).collect()),
-        array(ArrayType::BigInt, rights.iter().map(|right| right.burst_millis.into()).collect()),
-    ];
-    Statement::from_sql_and_values(DbBackend::Postgres, sql, values)
+    // What it is made of is in this file.
+    let query = sqlx::query(sqlx::AssertSqlSafe(Arc::clone(&POSTGRES)))
+        .bind(now.millis())
+        .bind(turns.iter().map(|turn| turn.session_id.uuid()).collect::<Vec<_>>())
+        .bind(turns.iter().map(|turn| turn.generation.into()).collect::<Vec<i64>>())
+        .bind(texts(|device| &device.user_agent))
+        .bind(texts(|device| &device.ip_address))
+        .bind(texts(|device| &device.label))
+        .bind(turns.iter().map(|turn| turn.caller.into()).collect::<Vec<i64>>())
+        .bind(rights.iter().map(|right| right.caller.into()).collect::<Vec<i64>>())
+        .bind(rights.iter().map(|right| right.client_id.as_str()).collect::<Vec<_>>())
+        .bind(rights.iter().map(|right| right.burst_millis).collect::<Vec<_>>())
+        .bind(i64::try_from(turns.len()).unwrap_or(i64::MAX));
+    let rows = query.fetch_all(connection.get_postgres_connection_pool()).await;
+    let rows = rows.and_then(|rows| rows.iter().map(row::in_order).collect());
+    rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
 }
 
 fn sqlite(turns: &[Turn], now: Timestamp, rights: &[Right]) -> Statement {
@@ -89,7 +105,7 @@ fn sqlite(turns: &[Turn], now: Timestamp, rights: &[Right]) -> Statement {
                 value ->> 3 AS ip_address, value ->> 4 AS label, \
                 value ->> 5 AS caller FROM json_each($2)) AS b, \
                 (SELECT value ->> 0 AS caller, value ->> 1 AS client_id, value ->> 2 AS burst FROM json_each($3)) AS c";
-    let sql = update("MAX", "MIN", from, "", "");
+    let sql = update("MAX", "MIN", from, "");
     let turns: Vec<_> = turns
         .iter()
         .map(|Turn { session_id, generation, device, caller }| {
@@ -105,7 +121,7 @@ fn sqlite(turns: &[Turn], now: Timestamp, rights: &[Right]) -> Statement {
 }
 
 /// Row 8, for whoever joins: `b` are the turns, `c` the rights, `$1` is now.
-fn update(greatest: &str, least: &str, from: &str, and: &str, returned: &str) -> String {
+fn update(greatest: &str, least: &str, from: &str, returned: &str) -> String {
     let longest = LONGEST_BURST;
     let moment = LAST_MOMENT.as_millis();
     let running = format!("$1 - s.rotated_at < c.burst AND $1 - s.burst_at < {longest} * c.burst");
@@ -122,14 +138,19 @@ fn update(greatest: &str, least: &str, from: &str, and: &str, returned: &str) ->
          ip_address = COALESCE(NULLIF(b.ip_address, ''), s.ip_address), \
          label = COALESCE(NULLIF(b.label, ''), s.label) \
          FROM {from} \
-         WHERE s.id = b.id {and} AND s.generation = b.generation AND s.client_id = c.client_id AND b.caller = c.caller \
+         WHERE s.id = b.id AND s.generation = b.generation AND s.client_id = c.client_id AND b.caller = c.caller \
          AND s.revoked_at IS NULL AND s.idle_expires_at >= $1 + {moment} AND s.expires_at >= $1 + {moment} \
          AND s.generation < {} RETURNING ",
         u32::MAX
     );
     for (at, column) in Column::iter().enumerate() {
-        // Named, so that a column added by a later version does not break this one.
-        let _ = write!(sql, "{}{returned}{}", if at == 0 { "" } else { ", " }, column.unquoted());
+        let _ = write!(sql, "{}", if at == 0 { "" } else { ", " });
+        // Named, so that a column added by a later version does not break this one. What is remembered of decisions, much the
+        // longest, no refresh tells.
+        let _ = match column {
+            Column::Decisions => write!(sql, "'[]' AS decisions"),
+            _ => write!(sql, "{returned}{}", column.unquoted()),
+        };
     }
     sql
 }

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use sea_orm::ActiveValue::Set;
+use sea_orm::sqlx::postgres::PgRow;
+use sea_orm::sqlx::{self, Row};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
@@ -81,6 +83,42 @@ pub(super) fn set_revocation(row: &mut ActiveModel, revocation: &Revocation) {
 
 pub(super) fn claims_text(claims: &crate::session::Claims) -> String {
     serde_json::to_string(claims).expect("cannot fail: a map with text keys is JSON")
+}
+
+/// A row whose columns are those of the entity, in their order.
+pub(super) fn in_order(row: &PgRow) -> Result<Model, sqlx::Error> {
+    Ok(Model {
+        id: row.try_get(0)?,
+        subject: row.try_get(1)?,
+        client_id: row.try_get(2)?,
+        caller: row.try_get(3)?,
+        audience: row.try_get(4)?,
+        scope: row.try_get(5)?,
+        claims: row.try_get(6)?,
+        acr: row.try_get(7)?,
+        amr: row.try_get(8)?,
+        auth_time: row.try_get(9)?,
+        access_token_ttl: row.try_get(10)?,
+        idle_ttl: row.try_get(11)?,
+        browser_session: row.try_get(12)?,
+        generation: row.try_get(13)?,
+        rotated_at: row.try_get(14)?,
+        recovered_generation: row.try_get(15)?,
+        recovered_at: row.try_get(16)?,
+        recovery_streak: row.try_get(17)?,
+        burst_generation: row.try_get(18)?,
+        burst_at: row.try_get(19)?,
+        created_at: row.try_get(20)?,
+        idle_expires_at: row.try_get(21)?,
+        expires_at: row.try_get(22)?,
+        revoked_at: row.try_get(23)?,
+        revoke_reason: row.try_get(24)?,
+        revoked_by: row.try_get(25)?,
+        user_agent: row.try_get(26)?,
+        ip_address: row.try_get(27)?,
+        label: row.try_get(28)?,
+        decisions: row.try_get(29)?,
+    })
 }
 
 pub(super) fn session(row: Model) -> Result<Session, Error> {

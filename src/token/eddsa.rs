@@ -1,16 +1,15 @@
-//! How jsonwebtoken signs here: with ed25519-dalek and a key that was expanded once. Its own backends parse the key
-//! anew at every signature. Verification never comes this way: the provider is one a process, and a host that embeds
-//! our verifier would silently choose for us.
+//! How jsonwebtoken signs here: by the engine of a key that was expanded once. Its own backends parse the key anew at every
+//! signature. Verification never comes this way: the provider is one a process, and a host that embeds our verifier would
+//! silently choose for us.
 
-use std::sync::Once;
+use std::sync::{Arc, Once};
 
-use ed25519_dalek::VerifyingKey;
-use ed25519_dalek::hazmat::{ExpandedSecretKey, raw_sign};
 use jsonwebtoken::crypto::{CryptoProvider, JwtSigner, JwtVerifier, KeyUtils};
 use jsonwebtoken::errors::{ErrorKind, Result};
 use jsonwebtoken::signature::{Error, Signer};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey};
-use sha2::Sha512;
+
+use crate::keys::engine::{self, Engine};
 
 static PROVIDER: CryptoProvider =
     CryptoProvider { signer_factory: signer, verifier_factory: no_verifier, key_utils: KeyUtils::new_unimplemented() };
@@ -23,18 +22,12 @@ pub(super) fn install() {
     });
 }
 
-struct Ed25519 {
-    secret: ExpandedSecretKey,
-    public: VerifyingKey,
-}
+struct Ed25519(Arc<Engine>);
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "jsonwebtoken's signature")]
 fn signer(algorithm: &Algorithm, key: &EncodingKey) -> Result<Box<dyn JwtSigner>> {
-    let parts = key.as_bytes().split_first_chunk::<64>().zip((*algorithm == Algorithm::EdDSA).then_some(()));
-    let ((secret, public), ()) = parts.ok_or(ErrorKind::InvalidKeyFormat)?;
-    let public = public.try_into().ok().and_then(|bytes| VerifyingKey::from_bytes(bytes).ok());
-    let public = public.ok_or(ErrorKind::InvalidKeyFormat)?;
-    Ok(Box::new(Ed25519 { secret: ExpandedSecretKey::from_bytes(secret), public }))
+    let engine = (*algorithm == Algorithm::EdDSA).then(|| engine::ready(key.as_bytes())).flatten();
+    Ok(Box::new(Ed25519(engine.ok_or(ErrorKind::InvalidKeyFormat)?)))
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "jsonwebtoken's signature")]
@@ -44,7 +37,7 @@ fn no_verifier(_: &Algorithm, _: &DecodingKey) -> Result<Box<dyn JwtVerifier>> {
 
 impl Signer<Vec<u8>> for Ed25519 {
     fn try_sign(&self, message: &[u8]) -> std::result::Result<Vec<u8>, Error> {
-        Ok(raw_sign::<Sha512>(&self.secret, message, &self.public).to_bytes().to_vec())
+        Ok(self.0.sign(message).to_vec())
     }
 }
 

@@ -231,7 +231,7 @@ fn every_other_fact_gives_another_jti() {
 fn the_id_depends_on_the_issuer_by_its_key_as_well_as_by_its_claim() {
     let key = |issuer| AccessTokens::new(&MasterKeys::parse(ONE).unwrap(), issuer);
     let claims = tokens().claims(&session(), session().access_token_life(), &[], &[]);
-    let id = |tokens: &AccessTokens| tokens.jti("kid", 4, &claims).unwrap();
+    let id = |tokens: &AccessTokens| tokens.jti("kid", 4, &serde_json::to_string(&claims).unwrap());
     assert_eq!(id(&key(ISSUER)), id(&tokens()));
     assert_ne!(id(&key("https://auth.example.org")), id(&tokens()));
 }
@@ -309,4 +309,19 @@ fn what_is_minted_is_accepted_by_the_verifier_and_only_while_it_is_good() {
     let elsewhere = Expected { audience: Audience::OneOf(&elsewhere), ..expected };
     assert_eq!(verify(&token, &ring, &elsewhere), Err(Rejection::Audience));
     assert_eq!(verify(&token, &Ring::of_one(other_signer()), &expected), Err(Rejection::UnknownKey));
+}
+
+/// The id's place is found in the claims, whatever else stands there.
+#[test]
+fn texts_that_look_like_the_place_of_the_id_stay_as_they_are() {
+    let looks = r#"","jti":"-","x":""#;
+    let session = changed(|session| {
+        looks.clone_into(&mut session.subject);
+        session.audience = words(&["jti", r#""jti":"-""#]);
+        session.claims = [("nested".to_owned(), json!({ "jti": "-" }))].into_iter().collect();
+    });
+    let compact = tokens().mint(&signer(), &session, &[], &[]).unwrap().compact;
+    let claims = verify(&compact, &Ring::of_one(signer()), &expected(Audience::Any)).unwrap();
+    assert_eq!((claims.sub.as_str(), &claims.extra), (looks, &session.claims));
+    assert_eq!((claims.jti.len(), claims.aud), (22, session.audience));
 }
