@@ -41,13 +41,13 @@ async fn main() {
         let request = IssueTokensRequest { subject: format!("user-{number}"), ..Default::default() };
         pairs.push(client.issue_tokens(request).await.unwrap().into_inner().tokens.unwrap());
     }
-    let kinds: [(&str, Box<dyn Fn(&TokenPair) -> String>); 3] = [
-        ("public", Box::new(|_| "GET /healthz".to_owned())),
-        ("cookie", Box::new(move |pair| format!("GET /orders|cookie: symbolon-{edge}={}", pair.refresh_token))),
-        ("bearer", Box::new(|pair| format!("GET /orders|authorization: Bearer {}", pair.access_token))),
+    let of_each =
+        |request: &dyn Fn(&TokenPair) -> String| -> Vec<_> { pairs.iter().map(|pair| whole(&request(pair))).collect() };
+    let requests = [
+        ("public", of_each(&|_| "GET /healthz".to_owned())),
+        ("cookie", of_each(&|pair| format!("GET /orders|cookie: symbolon-{edge}={}", pair.refresh_token))),
+        ("bearer", of_each(&|pair| format!("GET /orders|authorization: Bearer {}", pair.access_token))),
     ];
-    let requests =
-        kinds.map(|(name, request)| (name, pairs.iter().map(|pair| whole(&request(pair))).collect::<Vec<_>>()));
     println!(
         "{:<6} {:<8} {:>10} {:>10} {:>12} {:>10}",
         "round", "path", "request/s", "Envoy ms", "exchange ms", "median ms"

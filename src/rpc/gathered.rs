@@ -83,16 +83,16 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Gathered<S> {
     ) -> Poll<io::Result<usize>> {
         let mut taken = 0;
         for part in parts {
-            match self.as_mut().poll_write(cx, part) {
-                Poll::Ready(Ok(written)) => {
-                    taken += written;
-                    if written < part.len() {
-                        break;
-                    }
-                }
-                // What was taken is taken; it is said with the next write.
+            let written = match self.as_mut().poll_write(cx, part) {
+                Poll::Ready(Ok(written)) => written,
+                // What was taken is taken; the rest is said with the next write.
                 Poll::Pending | Poll::Ready(Err(_)) if taken > 0 => break,
-                unwritten => return unwritten,
+                Poll::Pending => return Poll::Pending,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+            };
+            taken += written;
+            if written < part.len() {
+                break;
             }
         }
         Poll::Ready(Ok(taken))
@@ -229,7 +229,7 @@ mod tests {
         assert!(Pin::new(&mut stream).poll_flush(&mut cx).is_pending());
         assert_eq!(woken.0.load(Ordering::Relaxed), 3, "it asks for a turn although nobody reads");
 
-        assert!(stream.write(&[7; MOST]).is_pending() && !stream.shut_down());
+        assert!(stream.write(&vec![7; MOST]).is_pending() && !stream.shut_down());
         stream.stream.room = 1000;
         assert!(stream.write(b"more").is_ready() && stream.shut_down());
         assert_eq!(stream.stream.writes.concat(), b"answermore");

@@ -147,9 +147,10 @@ fn update(greatest: &str, least: &str, from: &str, returned: &str) -> String {
         let _ = write!(sql, "{}", if at == 0 { "" } else { ", " });
         // Named, so that a column added by a later version does not break this one. What is remembered of decisions, much the
         // longest, no refresh tells.
-        let _ = match column {
-            Column::Decisions => write!(sql, "'[]' AS decisions"),
-            _ => write!(sql, "{returned}{}", column.unquoted()),
+        let _ = if matches!(column, Column::Decisions) {
+            write!(sql, "'[]' AS decisions")
+        } else {
+            write!(sql, "{returned}{}", column.unquoted())
         };
     }
     sql
