@@ -22,7 +22,7 @@ pub(super) struct Gathered<S> {
 }
 
 /// What is kept at the most; one more byte waits for the socket.
-const MOST: usize = 64 * 1024;
+const MOST: usize = 16 * 1024;
 
 /// What an idle connection may keep of its memory.
 const IDLE: usize = 4 * 1024;

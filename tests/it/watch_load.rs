@@ -202,8 +202,8 @@ async fn readers_that_do_not_read_cost_little_and_keep_nobody_waiting() {
         cost / 1024
     );
     assert!(all < Duration::from_secs(5), "{all:?}");
-    // Each of them would be 1.4 MiB behind.
-    assert!(cost <= 64 * MIB, "{} MiB", cost / MIB);
+    // Each of them would be 1.4 MiB behind, all of them 350 MiB. The allocator keeps some of what it was given back.
+    assert!(cost <= 96 * MIB, "{} MiB", cost / MIB);
     drop(readers);
 }
 
