@@ -100,12 +100,15 @@ async fn postgres(
     rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
 }
 
-fn sqlite(turns: &[Turn], now: Timestamp, rights: &[Right]) -> Statement {
+static SQLITE: LazyLock<String> = LazyLock::new(|| {
     let from = "(SELECT unhex(value ->> 0) AS id, value ->> 1 AS generation, value ->> 2 AS user_agent, \
                 value ->> 3 AS ip_address, value ->> 4 AS label, \
                 value ->> 5 AS caller FROM json_each($2)) AS b, \
                 (SELECT value ->> 0 AS caller, value ->> 1 AS client_id, value ->> 2 AS burst FROM json_each($3)) AS c";
-    let sql = update("MAX", "MIN", from, "");
+    update("MAX", "MIN", from, "")
+});
+
+fn sqlite(turns: &[Turn], now: Timestamp, rights: &[Right]) -> Statement {
     let turns: Vec<_> = turns
         .iter()
         .map(|Turn { session_id, generation, device, caller }| {
@@ -117,7 +120,7 @@ fn sqlite(turns: &[Turn], now: Timestamp, rights: &[Right]) -> Statement {
     let json = |list: Result<String, serde_json::Error>| list.expect("cannot fail: lists of text and numbers are JSON");
     let values =
         [now.millis().into(), json(serde_json::to_string(&turns)).into(), json(serde_json::to_string(&rights)).into()];
-    Statement::from_sql_and_values(DbBackend::Sqlite, sql, values)
+    Statement::from_sql_and_values(DbBackend::Sqlite, SQLITE.as_str(), values)
 }
 
 /// Row 8, for whoever joins: `b` are the turns, `c` the rights, `$1` is now.

@@ -105,14 +105,10 @@ async fn a_watchdog_hears_that_the_process_lives_and_another_processs_does_not()
         assert_eq!(systemd.told().await, "WATCHDOG=1");
     }
     // A process that stands still is one that does not live.
-    let signal = async |name: &str| {
-        let sent = Command::new("kill").args([name, &server.id().to_string()]).status().await.unwrap();
-        assert!(sent.success());
-    };
-    signal("-STOP").await;
+    server.signal("-STOP").await;
     while tokio::time::timeout(Duration::from_millis(200), systemd.told()).await.is_ok() {}
     systemd.is_told_nothing_for(Duration::from_millis(500)).await;
-    signal("-CONT").await;
+    server.signal("-CONT").await;
     assert_eq!(systemd.told().await, "WATCHDOG=1");
     server.kill().await;
     while tokio::time::timeout(Duration::from_millis(200), systemd.told()).await.is_ok() {}

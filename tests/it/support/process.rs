@@ -112,7 +112,7 @@ impl Process {
         self.banner.split_once("exchange     ").unwrap().1.split(' ').next().unwrap()
     }
 
-    /// Has it say nothing more, and its connections stay; or go on.
+    /// Sends it a signal, as `kill` names it: `-STOP` has it say nothing more while its connections stay, `-CONT` go on.
     pub(crate) async fn signal(&self, signal: &str) {
         let told = Command::new("kill").args([signal, &self.id().to_string()]).status().await.unwrap();
         assert!(told.success());
@@ -169,8 +169,7 @@ impl Process {
 
     /// SIGTERM; answers how it ended and everything it said.
     pub(crate) async fn terminate(mut self) -> (ExitStatus, String) {
-        let told = Command::new("kill").arg(self.id().to_string()).status().await.unwrap();
-        assert!(told.success());
+        self.signal("-TERM").await;
         let ended = tokio::time::timeout(Duration::from_secs(20), self.child.wait()).await;
         let status = ended.expect("it did not end when told to").unwrap();
         for reader in self.readers {
