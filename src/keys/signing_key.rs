@@ -1,6 +1,6 @@
 //! One signing key: an Ed25519 pair, its id and its public form. The private half leaves it only sealed.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -45,6 +45,8 @@ pub struct SigningKey {
     seed: Zeroizing<[u8; 32]>,
     /// By which jsonwebtoken finds the engine: see [`crate::token::access`].
     encoding_key: EncodingKey,
+    /// The same in all of its tokens, so it is made once.
+    header_of_tokens: OnceLock<String>,
     /// Held, so that it is found.
     _engine: Arc<Engine>,
 }
@@ -74,7 +76,7 @@ impl SigningKey {
         let key = ed25519_dalek::SigningKey::from_bytes(&seed).verifying_key();
         let engine = Engine::start(&seed, &key);
         let encoding_key = EncodingKey::from_ed_der(key.as_bytes());
-        Self { public: PublicKey::new(key), seed, encoding_key, _engine: engine }
+        Self { public: PublicKey::new(key), seed, encoding_key, header_of_tokens: OnceLock::new(), _engine: engine }
     }
 
     /// A fresh pair.
@@ -91,6 +93,11 @@ impl SigningKey {
     /// The public half, which is all that jsonwebtoken needs to know.
     pub(crate) fn encoding_key(&self) -> &EncodingKey {
         &self.encoding_key
+    }
+
+    /// The header of its tokens, which `make` makes of its id the first time, and which is kept: there is one way to make it.
+    pub(crate) fn header_of_tokens(&self, make: impl FnOnce(&str) -> String) -> &str {
+        self.header_of_tokens.get_or_init(|| make(self.public.key_id()))
     }
 
     /// The private half as it may be stored.

@@ -6,6 +6,7 @@ mod call;
 mod caller;
 mod connection;
 mod decode;
+mod direct;
 mod encode;
 mod gate;
 mod gathered;

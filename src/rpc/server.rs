@@ -17,6 +17,7 @@ use crate::pb::auth::auth_service_server::{self, AuthServiceServer};
 use crate::pb::auth::key_service_server::{self, KeyServiceServer};
 use crate::rpc::auth::Auth;
 use crate::rpc::connection;
+use crate::rpc::direct::Direct;
 use crate::rpc::gate::Gate;
 use crate::rpc::keys::Keys;
 use crate::rpc::methods::Methods;
@@ -99,8 +100,9 @@ pub async fn serve(server: Server, shutdown: impl Future<Output = ()>) -> Result
         .http2_keepalive_interval(Some(limits.keepalive_interval))
         .http2_keepalive_timeout(Some(limits.keepalive_timeout))
         .max_connection_age(limits.connection_age)
-        .layer(gate);
-    let mut routes = builder.add_service(auth).add_service(keys).add_service(health);
+        .layer(gate)
+        .layer(Direct(auth));
+    let mut routes = builder.add_service(keys).add_service(health);
     if reflection {
         routes = routes.add_service(describe().build_v1().expect(DESCRIBED));
         routes = routes.add_service(describe().build_v1alpha().expect(DESCRIBED));

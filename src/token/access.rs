@@ -22,6 +22,9 @@ const TYPE: &str = symbolon_verifier::TOKEN_TYPE;
 /// has members stands before it.
 const UNNAMED: &str = r#""jti":"-""#;
 
+/// Enough for most tokens.
+const ROOM: usize = 1024;
+
 /// A token that is sent with every request must fit into every server's and proxy's head.
 pub const MAX_LENGTH: usize = 4096;
 
@@ -77,11 +80,8 @@ impl AccessTokens {
         let jti = self.jti(kid, session.chain.generation, &claims);
         let (before, after) = claims.split_once(UNNAMED).expect("cannot fail: they were written with it");
 
-        let mut header = Header::new(Algorithm::EdDSA);
-        header.typ = Some(TYPE.to_owned());
-        header.kid = Some(kid.to_owned());
-        let header = serde_json::to_string(&header).map_err(jsonwebtoken::errors::Error::from)?;
-        let mut compact = URL_SAFE_NO_PAD.encode(header);
+        let mut compact = String::with_capacity(ROOM);
+        compact.push_str(signer.header_of_tokens(header));
         compact.push('.');
         URL_SAFE_NO_PAD.encode_string([before, r#""jti":""#, &jti, r#"""#, after].concat(), &mut compact);
         let signature = jsonwebtoken::crypto::sign(compact.as_bytes(), signer.encoding_key(), Algorithm::EdDSA)?;
@@ -121,6 +121,12 @@ impl AccessTokens {
         let mac = self.jti_key.clone().chain_update(kid).chain_update(generation.to_be_bytes()).chain_update(claims);
         URL_SAFE_NO_PAD.encode(&mac.finalize().into_bytes()[..16])
     }
+}
+
+/// The first part of every token that a key signs.
+fn header(kid: &str) -> String {
+    let header = Header { typ: Some(TYPE.to_owned()), kid: Some(kid.to_owned()), ..Header::new(Algorithm::EdDSA) };
+    URL_SAFE_NO_PAD.encode(serde_json::to_string(&header).expect("cannot fail: plain members are JSON"))
 }
 
 #[cfg(test)]
