@@ -89,6 +89,9 @@ fn options(path: &Path, connections: u32) -> ConnectOptions {
                 .journal_mode(SqliteJournalMode::Wal)
                 // FULL: what was acknowledged is on the disk.
                 .synchronous(SqliteSynchronous::Full)
+                // A quarter of what SQLite has by itself: whoever commits when so many pages stand in the log moves them to the
+                // file, and of ten million sessions nearly each of them is a write of its own (docs/scale.md).
+                .pragma("wal_autocheckpoint", "250")
                 .busy_timeout(PATIENCE)
         });
     options
