@@ -83,7 +83,7 @@ pub async fn assemble(
         Arc::clone(&clock),
         Arc::clone(&clients),
         Arc::clone(&limits),
-        Batching::DEFAULT,
+        Batching::of(&store),
     );
     Ok(Service {
         store,

@@ -1,18 +1,18 @@
 //! Rotations in batches. Batches form by themselves: whatever queued while the last statement ran goes into the next
-//! one, so a lonely refresh waits for nobody and a crowd shares one commit. What a batch does not rotate is judged one
-//! by one.
+//! one, so a lonely refresh waits for nobody and a crowd shares one commit. A crowd that is as large as the one whose
+//! statement is under way does not wait for its disk. What a batch does not rotate is judged one by one.
 
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use tokio::sync::{Mutex, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tracing::{Instrument, Span};
 
 use crate::clock::{Clock, Stopwatch};
 use crate::service::{Caller, Clients, Limits};
 use crate::session::{Device, Session};
-use crate::store::{Right, Store, Turn};
+use crate::store::{Right, Rotate, Store, Turn};
 use crate::time::Timestamp;
 use crate::token::refresh::RefreshToken;
 use crate::trace;
@@ -24,17 +24,23 @@ pub struct Batching {
     pub largest: usize,
     /// How many statements may run at a time.
     pub in_flight: usize,
+    /// How many have to wait for a statement to be begun beside another, and never fewer than that one has: smaller ones cost
+    /// more than they win.
+    pub beside: usize,
 }
 
 impl Batching {
-    /// One statement at a time: two would halve each other's batches, and cost more than they win (measured).
-    pub const DEFAULT: Self = Self { largest: 1000, in_flight: 1 };
+    /// What suits this store (docs/performance.md). A file takes one statement at a time.
+    #[must_use]
+    pub fn of(store: &Store) -> Self {
+        Self { largest: 1000, in_flight: if store.is_file() { 1 } else { 2 }, beside: 24 }
+    }
 
     /// One statement a refresh, as services are written by hand: what batches are measured against.
-    pub const NONE: Self = Self { largest: 1, in_flight: 16 };
+    pub const NONE: Self = Self { largest: 1, in_flight: 16, beside: 1 };
 }
 
-/// How many requests may wait; one more waits to be allowed to wait.
+/// How many requests may wait, beside those of the next batch; one more waits to be allowed to wait.
 const QUEUE: usize = 4096;
 
 /// What became of a refresh token on the fast path.
@@ -52,7 +58,8 @@ pub(super) enum Outcome {
 /// The queue in front of the batches, and whoever works on them.
 pub struct Rotations {
     queue: mpsc::Sender<Waiting>,
-    workers: JoinSet<()>,
+    /// Forms the batches. Ends when it is dropped.
+    dispatcher: JoinSet<()>,
 }
 
 struct Waiting {
@@ -67,26 +74,23 @@ impl Rotations {
     /// Begins to work.
     #[must_use]
     pub fn start(
-        store: Store,
+        store: impl Rotate,
         clock: Arc<dyn Clock>,
         clients: Arc<ArcSwap<Clients>>,
         limits: Arc<Limits>,
         batching: Batching,
     ) -> Self {
         let (queue, waiting) = mpsc::channel(QUEUE);
-        let worker =
-            Worker { store, clock, clients, limits, largest: batching.largest, waiting: Arc::new(Mutex::new(waiting)) };
-        let mut workers = JoinSet::new();
-        for _ in 0..batching.in_flight {
-            workers.spawn(worker.clone().run());
-        }
-        Self { queue, workers }
+        let worker = Arc::new(Worker { store, clock, clients, limits });
+        let mut dispatcher = JoinSet::new();
+        dispatcher.spawn(dispatch(worker, batching, waiting));
+        Self { queue, dispatcher }
     }
 
     /// Finishes what is queued.
     pub(super) async fn finish(self) {
         drop(self.queue);
-        self.workers.join_all().await;
+        self.dispatcher.join_all().await;
     }
 
     /// Rotates the session of this token if the token is current and the caller has a right to its client.
@@ -101,26 +105,51 @@ impl Rotations {
     }
 }
 
-#[derive(Clone)]
-struct Worker {
-    store: Store,
+/// Begins a statement when one may begin, until the queue is closed and empty. A statement that panicked is under way until none
+/// is: its members are told nothing, and are judged.
+async fn dispatch<R: Rotate>(worker: Arc<Worker<R>>, batching: Batching, mut waiting: mpsc::Receiver<Waiting>) {
+    let Batching { largest, in_flight, beside } = batching;
+    let (mut queued, mut running, mut under_way) = (Vec::new(), JoinSet::new(), 0);
+    loop {
+        let room = largest - queued.len();
+        tokio::select! {
+            Some(ended) = running.join_next() => {
+                under_way -= ended.unwrap_or(0);
+                // Whoever was answered goes first, and what comes meanwhile is in the next statement, too.
+                tokio::task::yield_now().await;
+                queued.extend(std::iter::from_fn(|| waiting.try_recv().ok()).take(room));
+            }
+            1.. = waiting.recv_many(&mut queued, room), if room > 0 => {}
+            else => return,
+        }
+        let enough = match running.len() {
+            0 => {
+                under_way = 0;
+                1
+            }
+            statements if statements < in_flight => beside.max(under_way / statements),
+            _ => continue,
+        };
+        if queued.len() >= enough {
+            let (worker, members) = (Arc::clone(&worker), queued.len());
+            let batch = Batch::of(queued.drain(..));
+            under_way += members;
+            running.spawn(async move {
+                worker.rotate(batch).await;
+                members
+            });
+        }
+    }
+}
+
+struct Worker<R> {
+    store: R,
     clock: Arc<dyn Clock>,
     clients: Arc<ArcSwap<Clients>>,
     limits: Arc<Limits>,
-    largest: usize,
-    waiting: Arc<Mutex<mpsc::Receiver<Waiting>>>,
 }
 
-impl Worker {
-    async fn run(self) {
-        let mut queued = Vec::with_capacity(self.largest);
-        while self.waiting.lock().await.recv_many(&mut queued, self.largest).await > 0 {
-            self.rotate(Batch::of(queued.drain(..))).await;
-            // Whoever was answered goes first, and what comes meanwhile is in the next statement, too.
-            tokio::task::yield_now().await;
-        }
-    }
-
+impl<R: Rotate> Worker<R> {
     async fn rotate(&self, batch: Batch) {
         if batch.turns.is_empty() {
             return;
@@ -266,3 +295,6 @@ fn tell(members: impl IntoIterator<Item = oneshot::Sender<Outcome>>, outcome: im
         let _ = member.send(outcome());
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,6 +13,7 @@ use sea_orm::{
 use tracing::Instrument;
 
 use super::Error;
+use super::pinned::Pins;
 use super::postgres::{driver_error, is_full};
 use crate::trace;
 
@@ -29,6 +30,7 @@ const PAUSE: Duration = Duration::from_millis(320);
 /// A pool of connections that is replaced when it is of no use any more.
 pub(super) struct Connection {
     current: RwLock<Arc<DatabaseConnection>>,
+    pub(super) pins: Pins,
     /// Whether the last write that was tried found no room.
     full: AtomicBool,
 }
@@ -49,7 +51,7 @@ enum Trouble {
 impl Connection {
     pub(super) async fn open(options: sea_orm::ConnectOptions) -> Result<Self, DbErr> {
         let current = RwLock::new(Arc::new(Database::connect(options).await?));
-        Ok(Self { current, full: AtomicBool::new(false) })
+        Ok(Self { current, pins: Pins::default(), full: AtomicBool::new(false) })
     }
 
     pub(super) fn current(&self) -> Arc<DatabaseConnection> {
@@ -169,6 +171,7 @@ impl Connection {
             return;
         }
         tracing::warn!("the connections to the database are of no use any more: opening new ones");
+        self.pins.close(useless);
         let pool = useless.get_postgres_connection_pool().clone();
         let fresh = pool.options().clone().connect_lazy_with((*pool.connect_options()).clone());
         *current = Arc::new(SqlxPostgresConnector::from_sqlx_postgres_pool(fresh));
@@ -189,7 +192,11 @@ impl Connection {
     }
 
     pub(super) async fn close(&self) -> Result<(), DbErr> {
-        self.current().close_by_ref().await
+        let current = self.current();
+        if self.is_server() {
+            self.pins.close(&current);
+        }
+        current.close_by_ref().await
     }
 }
 

@@ -128,6 +128,12 @@ impl Store {
         Some(standbys.is_empty() || matches!(commit.as_str(), "off" | "local"))
     }
 
+    /// Whether it is a file, which takes one writer at a time.
+    #[must_use]
+    pub fn is_file(&self) -> bool {
+        !self.writer.is_server()
+    }
+
     /// Waits for what is under way and closes the database, so that nothing is left in its log.
     pub async fn close(self) {
         for connection in [self.readers, self.writer] {

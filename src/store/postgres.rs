@@ -11,7 +11,7 @@ use sea_orm::{ConnectOptions, DatabaseConnection, DbErr, RuntimeErr};
 use super::connection::{Connection, value};
 use crate::time::Timestamp;
 
-/// Enough for one batch in flight and what goes the slow way beside it.
+/// Enough for two batches in flight and what goes the slow way beside them.
 const CONNECTIONS: u32 = 16;
 
 /// How long a statement waits for a connection.

@@ -7,7 +7,8 @@
 use std::fmt::Write;
 use std::sync::{Arc, LazyLock};
 
-use sea_orm::{DatabaseConnection, DbBackend, DbErr, FromQueryResult, Iden, Iterable, RuntimeErr, Statement, sqlx};
+use sea_orm::sqlx::{self, PgConnection};
+use sea_orm::{DbBackend, DbErr, FromQueryResult, Iden, Iterable, RuntimeErr, Statement};
 
 use super::entity::session::{Column, Model};
 use super::{Error, Store, row};
@@ -42,23 +43,46 @@ pub struct Right {
     pub burst_millis: i64,
 }
 
-impl Store {
+/// Who rotates: the store, or what stands in its place to measure what the store costs.
+pub trait Rotate: Send + Sync + 'static {
     /// Rotates the sessions whose current token is among `turns`; no session may be among them twice. Answers those it
     /// rotated, as they are now but for what they remember of decisions. Sessions of a client the caller has no right to are
-    /// left alone. An error means that it is not known whether they were rotated.
-    pub async fn rotate(&self, turns: &[Turn], now: Timestamp, rights: &[Right]) -> Result<Vec<Session>, Error> {
+    /// left alone.
+    ///
+    /// # Errors
+    /// It is not known whether they were rotated.
+    fn rotate(
+        &self,
+        turns: &[Turn],
+        now: Timestamp,
+        rights: &[Right],
+    ) -> impl Future<Output = Result<Vec<Session>, Error>> + Send;
+}
+
+impl Rotate for Store {
+    async fn rotate(&self, turns: &[Turn], now: Timestamp, rights: &[Right]) -> Result<Vec<Session>, Error> {
         let rows = if self.writer.is_server() {
-            self.writer.run_once(async |connection| postgres(&connection, turns, now, rights).await).await?
+            let deed = async |pool| {
+                let mut pinned = self.writer.pins.take(&pool, now).await.map_err(query_error)?;
+                let rows = postgres(pinned.connection(), turns, now, rights).await.map_err(query_error)?;
+                self.writer.pins.put(pinned);
+                Ok(rows)
+            };
+            self.writer.run_once(deed).await?
         } else {
             let statement = &sqlite(turns, now, rights);
             self.writer
-                .run_once(async |connection| Model::find_by_statement(statement.clone()).all(connection.as_ref()).await)
+                .run_once(async |pool| Model::find_by_statement(statement.clone()).all(pool.as_ref()).await)
                 .await?
         };
         // A row that cannot be is its own session's trouble, not that of the others in the batch.
         let sessions = rows.into_iter().map(row::session);
         Ok(sessions.filter_map(|session| session.inspect_err(|error| tracing::error!(%error)).ok()).collect())
     }
+}
+
+fn query_error(error: sqlx::Error) -> DbErr {
+    DbErr::Query(RuntimeErr::SqlxError(error.into()))
 }
 
 static POSTGRES: LazyLock<Arc<str>> = LazyLock::new(|| {
@@ -73,11 +97,11 @@ static POSTGRES: LazyLock<Arc<str>> = LazyLock::new(|| {
 /// By the driver itself: to hand it lists value by value, and to look up each column of each row by its name, costs more than
 /// all else that is done for a rotation here.
 async fn postgres(
-    connection: &DatabaseConnection,
+    connection: &mut PgConnection,
     turns: &[Turn],
     now: Timestamp,
     rights: &[Right],
-) -> Result<Vec<Model>, DbErr> {
+) -> Result<Vec<Model>, sqlx::Error> {
     // Arrays hold no nulls here, and no device has an empty text: empty stands for unset.
     let texts = |text: fn(&Device) -> &Option<String>| -> Vec<&str> {
         turns.iter().map(|turn| text(&turn.device).as_deref().unwrap_or_default()).collect()
@@ -95,9 +119,7 @@ async fn postgres(
         .bind(rights.iter().map(|right| right.client_id.as_str()).collect::<Vec<_>>())
         .bind(rights.iter().map(|right| right.burst_millis).collect::<Vec<_>>())
         .bind(i64::try_from(turns.len()).unwrap_or(i64::MAX));
-    let rows = query.fetch_all(connection.get_postgres_connection_pool()).await;
-    let rows = rows.and_then(|rows| rows.iter().map(row::in_order).collect());
-    rows.map_err(|error| DbErr::Query(RuntimeErr::SqlxError(error.into())))
+    query.fetch_all(connection).await?.iter().map(row::in_order).collect()
 }
 
 static SQLITE: LazyLock<String> = LazyLock::new(|| {

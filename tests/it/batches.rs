@@ -3,16 +3,17 @@
 
 use std::time::Duration;
 
+use sea_orm::{ConnectionTrait, Statement};
 use symbolon::service::Error;
 use symbolon::session::redeem::{Policy, Presented, Rotation, Verdict, redeem};
 use symbolon::session::{
     Authentication, Chain, Decision, DecisionKind, Device, Revocation, RevokeReason, Session, SessionId, State,
 };
-use symbolon::store::{Right, Turn};
+use symbolon::store::{Right, Rotate, Turn, Url};
 use symbolon::time::Timestamp;
 use symbolon::token::lifetime::Lifetimes;
 
-use crate::support::{BEGINNING, Database, Dice, Indoors, MASTER_KEY, subject};
+use crate::support::{BEGINNING, Database, Dice, Indoors, MASTER_KEY, Postgres, subject};
 
 const NOW: Timestamp = Timestamp::EPOCH;
 
@@ -216,5 +217,30 @@ async fn a_request_that_narrows_is_not_rotated_by_the_statement_of_others() {
         tokio::join!(indoors.service.refresh(&indoors.caller, &wide), indoors.service.refresh(&indoors.caller, &plain));
     assert!(matches!(wide, Err(Error::GrantNotPermitted { field: "scope", .. })));
     assert_eq!(told(plain), Ok(2));
+    indoors.close().await;
+}
+
+/// What a connection has learnt of the statement stays where the next one goes.
+#[tokio::test]
+async fn batches_that_follow_each_other_are_asked_on_one_connection() {
+    let url = Postgres::shared().database().await;
+    let indoors = Indoors::on(&Url::parse(&url).unwrap(), MASTER_KEY, &[]).await.unwrap();
+    let mut token = indoors.issue(subject("alice")).await.unwrap().refresh_token;
+    // Several connections, of which a pool hands out the one that has rested longest.
+    let store = &indoors.service.store;
+    let asked = futures_util::future::join_all((0..8).map(|_| store.check_writable())).await;
+    assert!(asked.iter().all(Result::is_ok), "{asked:?}");
+    for _ in 0..20 {
+        token = indoors.rotate(&token).await;
+        store.check_writable().await.unwrap();
+    }
+    let operator = sea_orm::Database::connect(&url).await.unwrap();
+    let count = async |of: &str| {
+        let sql = format!("SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND {of}");
+        let count = Statement::from_string(operator.get_database_backend(), sql);
+        operator.query_one_raw(count).await.unwrap().unwrap().try_get_by_index::<i64>(0).unwrap()
+    };
+    assert!(count("application_name = 'symbolon'").await > 2);
+    assert_eq!(count("query LIKE 'UPDATE sessions AS s %'").await, 1);
     indoors.close().await;
 }
