@@ -109,6 +109,16 @@ class Postgres:
     def pid(self):
         return (self.data / "postmaster.pid").read_text().splitlines()[0]
 
+    def cpu(self):
+        """Seconds that it and all that it has waited for have used so far."""
+        ticks, root = 0, self.pid()
+        for path in pathlib.Path("/proc").glob("[0-9]*/stat"):
+            with contextlib.suppress(OSError):
+                fields = path.read_text().rsplit(")", 1)[1].split()
+                if root in (path.parent.name, fields[1]):
+                    ticks += sum(map(int, fields[11:15]))
+        return ticks / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         self.kept.stdin.close()
         self.kept.wait()
@@ -129,13 +139,13 @@ class Symbolon:
     """A database that is migrated, with the keys and the one caller of whatever serves it."""
 
     def __init__(self, options, folder, url, permissions="issue,refresh", **settings):
-        self.program = options.bin.resolve() / "symbolon"
+        self.programs = options.bin.resolve()
         self.folder = folder
         self.url = url
         self.keys = folder / "master.keys"
         self.keys.write_text(f"1:{base64.b64encode(secrets.token_bytes(32)).decode()}\n")
         self.token = folder / "bench.token"
-        entry = run(self.program, "caller", "new", "bench", "--permissions", permissions, "--token-file", self.token, stdout=subprocess.PIPE)
+        entry = run(self.programs / "symbolon", "caller", "new", "bench", "--permissions", permissions, "--token-file", self.token, stdout=subprocess.PIPE)
         (folder / "callers.toml").write_bytes(entry.stdout)
         self.env = {name: value for name, value in os.environ.items() if not name.startswith("SYMBOLON_")} | {
             "SYMBOLON_ISSUER": ISSUER,
@@ -146,14 +156,15 @@ class Symbolon:
             "SYMBOLON_LIMITS_ISSUES_PER_SECOND": "100000",
             **settings,
         }
-        run(self.program, "migrate", "up", env=self.env, stdout=subprocess.DEVNULL)
+        run(self.programs / "symbolon", "migrate", "up", env=self.env, stdout=subprocess.DEVNULL)
 
     @contextlib.contextmanager
-    def serving(self):
+    def serving(self, *command):
+        program, *more = command or ("symbolon", "serve")
         port, ops = free_port(), free_port()
         env = self.env | {"SYMBOLON_GRPC_LISTEN": f"127.0.0.1:{port}", "SYMBOLON_OPS_LISTEN": f"127.0.0.1:{ops}"}
         began = time.monotonic()
-        with process([self.program, "serve"], self.folder, env) as server:
+        with process([self.programs / program, *more], self.folder, env) as server:
             until_ready(server, lambda: urllib.request.urlopen(f"http://127.0.0.1:{ops}/readyz").close())
             yield Server(server.pid, port, ops, time.monotonic() - began)
 
